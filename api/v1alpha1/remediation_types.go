@@ -1,0 +1,256 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// LabelPolicy is the label of a Remediation that holds the name of its policy. A Remediation is not owned by the policy,
+// so that the record survives it.
+const LabelPolicy = "ssm-remediator.io/policy"
+
+// LabelInstance is the label of a Remediation that holds its instance id.
+const LabelInstance = "ssm-remediator.io/instance-id"
+
+// FinalizerInFlight holds a Remediation until its result is recorded.
+const FinalizerInFlight = "ssm-remediator.io/in-flight"
+
+// RemediationSpec is all that an attempt needs. It is copied from the policy when the attempt is opened, and never
+// changes.
+type RemediationSpec struct {
+	// policyRef names the policy that opened the attempt.
+	// +required
+	PolicyRef PolicyReference `json:"policyRef"`
+
+	// account is the AWS account of the instance.
+	// +kubebuilder:validation:MaxLength=12
+	// +required
+	Account string `json:"account"`
+
+	// region is the AWS region of the instance.
+	// +kubebuilder:validation:MaxLength=32
+	// +required
+	Region string `json:"region"`
+
+	// instanceID is the instance.
+	// +required
+	InstanceID InstanceID `json:"instanceID"`
+
+	// sequence numbers the attempts of all policies of this name on the instance, from 1. The name of the Remediation
+	// follows from it, so that the same attempt cannot be opened twice.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	Sequence int64 `json:"sequence"`
+
+	// attempt numbers the attempts of one incident, from 1.
+	// +kubebuilder:validation:Minimum=1
+	// +required
+	Attempt int32 `json:"attempt"`
+
+	// process is what has to be running.
+	// +required
+	Process ProcessSpec `json:"process"`
+
+	// checkTimeoutSeconds is how long one check of the process may take on the node, in seconds.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=300
+	// +required
+	CheckTimeoutSeconds int32 `json:"checkTimeoutSeconds"`
+
+	// stepIndex is the place of step in the policy's ladder, from 0.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=7
+	// +optional
+	StepIndex int32 `json:"stepIndex"`
+
+	// step is what is done, with all defaults filled in.
+	// +required
+	Step RecoveryStep `json:"step"`
+
+	// detection says what found the process down.
+	// +required
+	Detection Detection `json:"detection"`
+
+	// notAfter is the time after which nothing is sent any more and the node refuses to act.
+	// +required
+	NotAfter metav1.MicroTime `json:"notAfter"`
+}
+
+// PolicyReference names a policy as it was when a Remediation was opened. The policy may be gone since.
+type PolicyReference struct {
+	// name of the policy, in the namespace of the Remediation.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+
+	// uid of the policy.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	UID types.UID `json:"uid"`
+
+	// generation of the policy whose spec was copied.
+	// +required
+	Generation int64 `json:"generation"`
+}
+
+// DetectionSource is what made the controller look.
+//
+// +kubebuilder:validation:Enum=Probe
+type DetectionSource string
+
+// DetectionSourceProbe is a periodic probe or its confirmation.
+const DetectionSourceProbe DetectionSource = "Probe"
+
+// Detection says what found the process down, and when.
+type Detection struct {
+	// source is what made the controller look.
+	// +required
+	Source DetectionSource `json:"source"`
+
+	// reason is the reason of the last failed probe, for example ProcessNotRunning.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// message is what the last failed probe said.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// firstFailureTime is when the first failed probe in a row was read.
+	// +required
+	FirstFailureTime metav1.MicroTime `json:"firstFailureTime"`
+
+	// time is when the failed probe that reached the threshold was read.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+
+	// commandID is the SSM command of that probe.
+	// +kubebuilder:validation:MaxLength=36
+	// +optional
+	CommandID string `json:"commandID,omitempty"`
+
+	// clockOffsetSeconds is how far the node's clock was ahead of the controller's at that probe, in seconds; negative
+	// when it was behind. The node compares notAfter with its own clock.
+	// +optional
+	ClockOffsetSeconds int64 `json:"clockOffsetSeconds,omitempty"`
+}
+
+// CommandPurpose is what an SSM command of a Remediation is for.
+//
+// +kubebuilder:validation:Enum=Run
+type CommandPurpose string
+
+// CommandPurposeRun is the command that probes again, acts and verifies.
+const CommandPurposeRun CommandPurpose = "Run"
+
+// RemediationStatus holds recorded facts.
+type RemediationStatus struct {
+	// conditions holds Complete. Its reason is the result.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// commands are the SSM commands of the attempt, by purpose.
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=map
+	// +listMapKey=purpose
+	// +optional
+	Commands []CommandStatus `json:"commands,omitempty"`
+
+	// exitCode is the exit code of the step, once it has ended by itself.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+
+	// output is the beginning of what the step printed, at most 2 KiB, without control characters. It may hold secrets:
+	// reading Remediations is a role of its own.
+	// +kubebuilder:validation:MaxLength=2048
+	// +optional
+	Output string `json:"output,omitempty"`
+
+	// startTime is when the controller took the attempt up.
+	// +optional
+	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
+
+	// completionTime is when the result was known.
+	// +optional
+	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
+
+	// took is the time from the detection to the result, in whole seconds.
+	// +optional
+	Took *metav1.Duration `json:"took,omitempty"`
+}
+
+// CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent.
+type CommandStatus struct {
+	// purpose is what the command is for.
+	// +required
+	Purpose CommandPurpose `json:"purpose"`
+
+	// intentTime is when the controller recorded that it is about to send. It is written once: a command whose intent is
+	// recorded may have been sent, and is looked up instead of being sent again.
+	// +required
+	IntentTime metav1.MicroTime `json:"intentTime"`
+
+	// commandID is the id that AWS gave the command, once it is known.
+	// +kubebuilder:validation:MaxLength=36
+	// +optional
+	CommandID string `json:"commandID,omitempty"`
+
+	// sendTime is when AWS accepted the command.
+	// +optional
+	SendTime *metav1.MicroTime `json:"sendTime,omitempty"`
+
+	// completionTime is when the controller read the final status.
+	// +optional
+	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
+
+	// status is the last StatusDetails that AWS reported, for example InProgress or Success.
+	// +kubebuilder:validation:MaxLength=64
+	// +optional
+	Status string `json:"status,omitempty"`
+}
+
+// Remediation is one attempt to recover the process on one instance: what was found, what was sent, what came of it. The
+// controller creates it; it is the audit trail and what the limits count.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=rem
+// +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec is the record of an attempt and cannot be changed; to try again, the policy opens a new Remediation",fieldPath=".spec"
+// +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.policyRef.name`,description="The policy that opened the attempt."
+// +kubebuilder:printcolumn:name="Instance",type=string,JSONPath=`.spec.instanceID`,description="The instance."
+// +kubebuilder:printcolumn:name="Attempt",type=integer,JSONPath=`.spec.attempt`,description="Number of the attempt within its incident."
+// +kubebuilder:printcolumn:name="Result",type=string,JSONPath=`.status.conditions[?(@.type=="Complete")].reason`,description="What came of it; Running while it is in flight."
+// +kubebuilder:printcolumn:name="Exit",type=integer,JSONPath=`.status.exitCode`,description="Exit code of the step."
+// +kubebuilder:printcolumn:name="Took",type=string,JSONPath=`.status.took`,description="Time from the detection to the result."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Command",type=string,priority=1,JSONPath=`.status.commands[?(@.purpose=="Run")].commandID`,description="The SSM command."
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Complete")].message`,description="What happened, in words."
+type Remediation struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is all that the attempt needs, copied from the policy.
+	// +required
+	Spec RemediationSpec `json:"spec"`
+
+	// status holds recorded facts.
+	// +optional
+	Status RemediationStatus `json:"status,omitzero"`
+}
+
+// RemediationList is a list of Remediation.
+//
+// +kubebuilder:object:root=true
+type RemediationList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []Remediation `json:"items"`
+}

@@ -1,0 +1,414 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// RemediationPolicySpec is what a platform team declares: where, what to watch, how to bring it back, and how often at
+// most.
+type RemediationPolicySpec struct {
+	// suspend stops probing and recovery. What is in flight on a node ends there. Defaults to false.
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// region is the AWS region of the instances. Defaults to the region of the controller; status.region says which one
+	// was taken.
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$')",message="must be the code of an AWS region, for example eu-central-1"
+	// +optional
+	Region string `json:"region,omitempty"`
+
+	// targets are the instances.
+	// +required
+	Targets Targets `json:"targets"`
+
+	// process is what has to be running on each of them.
+	// +required
+	Process ProcessSpec `json:"process"`
+
+	// probe says how often that is checked and when the process counts as down.
+	// +kubebuilder:default={}
+	// +optional
+	Probe ProbeSpec `json:"probe,omitzero"`
+
+	// recovery is what is done about it.
+	// +required
+	Recovery RecoverySpec `json:"recovery"`
+
+	// limits bound what recovery may do.
+	// +kubebuilder:default={}
+	// +optional
+	Limits LimitsSpec `json:"limits,omitzero"`
+
+	// history says how long finished Remediations are kept.
+	// +kubebuilder:default={}
+	// +optional
+	History HistorySpec `json:"history,omitzero"`
+}
+
+// Targets selects the instances of a policy. Exactly one of instanceIDs and tags is set.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.instanceIDs) != has(self.tags)",message="set exactly one of instanceIDs and tags"
+type Targets struct {
+	// instanceIDs lists the instances, at most 1000.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +listType=set
+	// +optional
+	InstanceIDs []InstanceID `json:"instanceIDs,omitempty"`
+
+	// tags selects the instances that have every one of these tags, at most 5 (the limit of SendCommand).
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
+	// +listType=map
+	// +listMapKey=key
+	// +optional
+	Tags []Tag `json:"tags,omitempty"`
+
+	// exclude takes instances out again. Nothing is ever run on an excluded instance, not even a probe.
+	// +optional
+	Exclude *Exclude `json:"exclude,omitempty"`
+}
+
+// Exclude takes out the instances that are listed or that have every one of the tags.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.instanceIDs) || has(self.tags)",message="set instanceIDs, tags or both, or remove exclude"
+type Exclude struct {
+	// instanceIDs lists instances to leave alone, at most 1000.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=1000
+	// +listType=set
+	// +optional
+	InstanceIDs []InstanceID `json:"instanceIDs,omitempty"`
+
+	// tags leaves alone the instances that have every one of these tags, at most 5.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=5
+	// +listType=map
+	// +listMapKey=key
+	// +optional
+	Tags []Tag `json:"tags,omitempty"`
+}
+
+// Tag selects by one AWS tag: the key has to be there with any one of the values.
+type Tag struct {
+	// key of the tag, for example Role.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +required
+	Key string `json:"key"`
+
+	// values of which the instance has to have one, at most 50 (the limit of SendCommand).
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MaxLength=256
+	// +listType=set
+	// +required
+	Values []string `json:"values"`
+}
+
+// RecoverySpec is the escalation ladder.
+type RecoverySpec struct {
+	// steps are taken one after the other, one for each attempt of an incident; the last one is repeated. 1 to 8.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=atomic
+	// +required
+	Steps []RecoveryStep `json:"steps"`
+
+	// stableSeconds is how long an instance has to be healthy before an incident is over, in seconds: the next failure
+	// then starts at the first step again. Defaults to 600.
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=604800
+	// +optional
+	StableSeconds int32 `json:"stableSeconds,omitempty"`
+}
+
+// RecoveryStep is one rung of the ladder. The process is probed again on the node right before it, and until it is
+// healthy after it, all in one SSM command.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.command)",message="say what to do: set command"
+// +kubebuilder:validation:XValidation:rule="!has(self.workingDirectory) || has(self.command)",message="workingDirectory goes with command; remove it or set command"
+type RecoveryStep struct {
+	// command is run by `sh` as root in a session of its own; what it starts survives it.
+	// +optional
+	Command ShellCommand `json:"command,omitempty"`
+
+	// workingDirectory is where command runs. Defaults to /.
+	// +optional
+	WorkingDirectory AbsolutePath `json:"workingDirectory,omitempty"`
+
+	// timeoutSeconds is how long the step may run before it is ended with everything in its session, in seconds.
+	// Defaults to 60.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3600
+	// +optional
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+
+	// verifySeconds is how long the process may take to be healthy after the step has ended, in seconds. Defaults to 30.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=3600
+	// +optional
+	VerifySeconds *int32 `json:"verifySeconds,omitempty"`
+}
+
+// LimitsSpec bounds what recovery may do.
+//
+// +kubebuilder:validation:XValidation:rule="self.backoffMaxSeconds >= self.backoffSeconds",message="backoffMaxSeconds must not be less than backoffSeconds; raise backoffMaxSeconds"
+type LimitsSpec struct {
+	// attempts is how many attempts an instance gets within windowSeconds, successful or not. Defaults to 3.
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+
+	// windowSeconds is the sliding window of attempts, in seconds. Defaults to 3600.
+	// +kubebuilder:default=3600
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=604800
+	// +optional
+	WindowSeconds int32 `json:"windowSeconds,omitempty"`
+
+	// backoffSeconds is the pause after the first attempt on an instance, in seconds; it doubles with each further attempt
+	// of the incident. Defaults to 60.
+	// +kubebuilder:default=60
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	// +optional
+	BackoffSeconds int32 `json:"backoffSeconds,omitempty"`
+
+	// backoffMaxSeconds is the longest such pause, in seconds. Defaults to 600.
+	// +kubebuilder:default=600
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	// +optional
+	BackoffMaxSeconds int32 `json:"backoffMaxSeconds,omitempty"`
+
+	// maxConcurrent is how many instances may be under recovery at once: a number, or a percentage of the targets, rounded
+	// up, which never means more than 25. An attempt that did not recover its instance keeps its place through its
+	// backoff. Defaults to 10%.
+	// +kubebuilder:default="10%"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=5
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 1000 : self.matches('^([1-9][0-9]?|100)%$')",message="must be a number from 1 to 1000, or a percentage from \"1%\" to \"100%\""
+	// +optional
+	MaxConcurrent *intstr.IntOrString `json:"maxConcurrent,omitempty"`
+}
+
+// HistorySpec says how long finished Remediations are kept. One that the limits still need is kept in any case.
+type HistorySpec struct {
+	// limit is how many finished Remediations of the policy are kept. Defaults to 100.
+	// +kubebuilder:default=100
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	// +optional
+	Limit int32 `json:"limit,omitempty"`
+
+	// ttlSeconds is how long a finished Remediation is kept, in seconds. Defaults to 604800 (a week).
+	// +kubebuilder:default=604800
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=31536000
+	// +optional
+	TTLSeconds int32 `json:"ttlSeconds,omitempty"`
+}
+
+// RemediationPolicyStatus is what the controller observed and decided.
+type RemediationPolicyStatus struct {
+	// observedGeneration is the metadata.generation that the rest of the status speaks of; -1 before the first look.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, Healthy, RemediationAllowed, Reconciling and Stalled.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// account is the AWS account whose instances are meant.
+	// +kubebuilder:validation:MaxLength=12
+	// +optional
+	Account string `json:"account,omitempty"`
+
+	// region is the AWS region whose instances are meant.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	Region string `json:"region,omitempty"`
+
+	// targets is how many instances the policy matches, without the excluded ones.
+	// +optional
+	Targets *int32 `json:"targets,omitempty"`
+
+	// healthy is how many of them run the process.
+	// +optional
+	Healthy *int32 `json:"healthy,omitempty"`
+
+	// unhealthy is how many of them do not.
+	// +optional
+	Unhealthy *int32 `json:"unhealthy,omitempty"`
+
+	// held is how many of them said hands off.
+	// +optional
+	Held *int32 `json:"held,omitempty"`
+
+	// unknown is how many of them could not be looked at.
+	// +optional
+	Unknown *int32 `json:"unknown,omitempty"`
+
+	// lastProbeTime is when the last whole round of probes was judged. While nothing changes it is written at most once
+	// in five minutes; Ready turns False when rounds are late.
+	// +optional
+	LastProbeTime *metav1.MicroTime `json:"lastProbeTime,omitempty"`
+
+	// lastRemediationTime is when the last attempt ended.
+	// +optional
+	LastRemediationTime *metav1.MicroTime `json:"lastRemediationTime,omitempty"`
+
+	// summary counts all instances that are not Healthy by their reason, the most frequent first.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=reason
+	// +optional
+	Summary []ReasonCount `json:"summary,omitempty"`
+
+	// instances lists instances that are not Healthy, at most 100: the Unhealthy ones first. Summary counts them all.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=instanceID
+	// +optional
+	Instances []InstanceStatus `json:"instances,omitempty"`
+
+	// opening lists Remediations that are about to be created. It is written under an optimistic lock before any of them
+	// is, so that the limits hold over several replicas and restarts.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Opening []OpeningRemediation `json:"opening,omitempty"`
+}
+
+// ReasonCount counts instances.
+type ReasonCount struct {
+	// reason is why they are not Healthy.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// count is how many.
+	// +required
+	Count int32 `json:"count"`
+}
+
+// InstanceStatus is one instance that is not Healthy.
+type InstanceStatus struct {
+	// instanceID names the instance.
+	// +required
+	InstanceID InstanceID `json:"instanceID"`
+
+	// health is Unhealthy, Held or Unknown.
+	// +required
+	Health Health `json:"health"`
+
+	// since is when the controller first saw this health.
+	// +required
+	Since metav1.MicroTime `json:"since"`
+
+	// reason is a CamelCase word for why.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// message says it in words, often the node's or AWS's own.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// blocked says, for an Unhealthy instance that is not being recovered right now, why not. It is absent otherwise.
+	// +optional
+	Blocked *Blocked `json:"blocked,omitempty"`
+}
+
+// Blocked says why an instance is not being recovered right now.
+type Blocked struct {
+	// reason is one of the reasons of the condition RemediationAllowed, or of a wait of this instance alone.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// message says it in words.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// until is when it is looked at again at the latest; absent when that depends on something else than the clock.
+	// +optional
+	Until *metav1.MicroTime `json:"until,omitempty"`
+}
+
+// OpeningRemediation is a Remediation that is about to be created.
+type OpeningRemediation struct {
+	// name of the Remediation.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+
+	// instanceID of the Remediation.
+	// +required
+	InstanceID InstanceID `json:"instanceID"`
+
+	// sequence of the Remediation.
+	// +required
+	Sequence int64 `json:"sequence"`
+
+	// notAfter of the Remediation. When it has passed, the entry is void.
+	// +required
+	NotAfter metav1.MicroTime `json:"notAfter"`
+}
+
+// RemediationPolicy keeps a process running on EC2 instances and hybrid nodes through AWS Systems Manager.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=rpol
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must be at most 63 characters, because it becomes a label of each Remediation; choose a shorter name"
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the policy is accepted and probing on time."
+// +kubebuilder:printcolumn:name="Targets",type=integer,JSONPath=`.status.targets`,description="Instances that the policy matches."
+// +kubebuilder:printcolumn:name="Healthy",type=integer,JSONPath=`.status.healthy`,description="Instances on which the process runs."
+// +kubebuilder:printcolumn:name="Unhealthy",type=integer,JSONPath=`.status.unhealthy`,description="Instances on which the process is down."
+// +kubebuilder:printcolumn:name="Held",type=integer,JSONPath=`.status.held`,description="Instances that said hands off."
+// +kubebuilder:printcolumn:name="Unknown",type=integer,JSONPath=`.status.unknown`,description="Instances that could not be looked at."
+// +kubebuilder:printcolumn:name="Last-Remediation",type=date,JSONPath=`.status.lastRemediationTime`,description="When the last attempt ended."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Allowed",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="RemediationAllowed")].reason`,description="Whether recovery may run now, or why not."
+// +kubebuilder:printcolumn:name="Region",type=string,priority=1,JSONPath=`.status.region`,description="AWS region of the instances."
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="What the condition Ready says."
+type RemediationPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what the team declares.
+	// +required
+	Spec RemediationPolicySpec `json:"spec"`
+
+	// status is what the controller observed. A new policy reads as in progress: observedGeneration is -1 until it was
+	// looked at.
+	// +kubebuilder:default={"observedGeneration":-1}
+	// +optional
+	Status RemediationPolicyStatus `json:"status,omitzero"`
+}
+
+// RemediationPolicyList is a list of RemediationPolicy.
+//
+// +kubebuilder:object:root=true
+type RemediationPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []RemediationPolicy `json:"items"`
+}
