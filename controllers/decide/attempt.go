@@ -1,0 +1,89 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+// Attempt is what the limits need to know of a Remediation.
+type Attempt struct {
+	Name     string
+	Sequence int64
+	// Number is the number of the attempt within its incident, from 1.
+	Number int32
+	// Step is its place in the ladder, from 0.
+	Step   int32
+	Result v1alpha1.Result
+	// OpenTime is when it was opened, EndTime when its result was recorded; zero while it runs.
+	OpenTime, EndTime time.Time
+	// NotAfter ends a claim: an attempt that was announced in the policy's status, but for which no Remediation exists.
+	NotAfter time.Time
+}
+
+// AttemptOf reads the facts that are recorded in a Remediation.
+func AttemptOf(r *v1alpha1.Remediation) Attempt {
+	a := Attempt{
+		Name:     r.Name,
+		Sequence: r.Spec.Sequence,
+		Number:   r.Spec.Attempt,
+		Step:     r.Spec.StepIndex,
+		Result:   ResultOf(r),
+		OpenTime: r.Spec.OpenTime.Time,
+	}
+	if a.Result != v1alpha1.ResultRunning && r.Status.CompletionTime != nil {
+		a.EndTime = r.Status.CompletionTime.Time
+	}
+	return a
+}
+
+// ResultOf is the result of a Remediation; Running when there is none yet.
+func ResultOf(r *v1alpha1.Remediation) v1alpha1.Result {
+	complete := meta.FindStatusCondition(r.Status.Conditions, v1alpha1.ConditionComplete)
+	if complete == nil || complete.Status != "True" {
+		return v1alpha1.ResultRunning
+	}
+	return v1alpha1.Result(complete.Reason)
+}
+
+// Running reports whether the attempt has no result yet.
+func (a Attempt) Running() bool { return a.Result == v1alpha1.ResultRunning }
+
+// healed reports whether the attempt left the instance healthy.
+func (a Attempt) healed() bool {
+	return a.Result == v1alpha1.ResultRecovered || a.Result == v1alpha1.ResultNotNeeded
+}
+
+// backoffUntil is when the pause after an ended attempt is over. It doubles with each attempt of the incident.
+func (a Attempt) backoffUntil(l v1alpha1.LimitsSpec) time.Time {
+	pause, most := seconds(l.BackoffSeconds), seconds(l.BackoffMaxSeconds)
+	for n := int32(1); n < a.Number && pause < most; n++ {
+		pause *= 2
+	}
+	return a.EndTime.Add(min(pause, most))
+}
+
+// inWindow returns the counted attempts within the window that ends now, the oldest first.
+func inWindow(now time.Time, attempts []Attempt, l v1alpha1.LimitsSpec) []Attempt {
+	var counted []Attempt
+	for _, a := range attempts {
+		if a.Result.CountsAsAttempt() && a.OpenTime.Add(seconds(l.WindowSeconds)).After(now) {
+			counted = append(counted, a)
+		}
+	}
+	return counted
+}
+
+func newest(attempts []Attempt) (Attempt, bool) {
+	if len(attempts) == 0 {
+		return Attempt{}, false
+	}
+	return attempts[len(attempts)-1], true
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }

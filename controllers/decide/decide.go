@@ -1,0 +1,165 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+// Instance is what is known of one instance.
+type Instance struct {
+	ID    string
+	State State
+	// Attempts are those of all policies of this name on the instance, the oldest first.
+	Attempts []Attempt
+}
+
+// Act says which attempt to open.
+type Act struct {
+	// Sequence numbers it among all attempts on the instance, Number within its incident; both from 1.
+	Sequence int64
+	Number   int32
+	// Step is the place of its step in the ladder, from 0.
+	Step int32
+}
+
+// Wait says why an Unhealthy instance is not recovered right now.
+type Wait struct {
+	// Reason is one of the constants Blocked... of the API.
+	Reason  string
+	Message string
+	// Until is when it is to be looked at again; zero when that depends on something else than the clock.
+	Until time.Time
+}
+
+// Decision is about one instance. It holds an Act or a Wait for an instance that is down, and neither for another.
+type Decision struct {
+	InstanceID string
+	Act        *Act
+	Wait       *Wait
+}
+
+// Fleet decides for all instances of a policy, in the order in which they went down. targets is how many the policy
+// matches.
+func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, instances []Instance) []Decision {
+	most := MaxConcurrent(spec.Limits.MaxConcurrent, targets)
+	taken := 0
+	for i := range instances {
+		if holdsSlot(now, spec, &instances[i]) {
+			taken++
+		}
+	}
+	order := make([]*Instance, len(instances))
+	for i := range instances {
+		order[i] = &instances[i]
+	}
+	slices.SortFunc(order, func(a, b *Instance) int {
+		return cmp.Or(a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
+	})
+	var decisions []Decision
+	for _, i := range order {
+		if i.State.Health != v1alpha1.HealthUnhealthy {
+			continue
+		}
+		decision := one(now, spec, i)
+		if decision.Act != nil && !holdsSlot(now, spec, i) {
+			if taken >= most {
+				decision.Act, decision.Wait = nil, &Wait{
+					Reason:  v1alpha1.BlockedMaxConcurrent,
+					Message: fmt.Sprintf("%d of at most %d instances are under recovery (limits.maxConcurrent)", taken, most),
+				}
+			} else {
+				taken++
+			}
+		}
+		decisions = append(decisions, decision)
+	}
+	return decisions
+}
+
+// holdsSlot reports whether an instance takes one of the places of maxConcurrent: its attempt runs, or did not recover it
+// and is in its backoff.
+func holdsSlot(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) bool {
+	last, ok := newest(i.Attempts)
+	switch {
+	case !ok:
+		return false
+	case last.Running():
+		return true
+	default:
+		return !last.healed() && last.backoffUntil(spec.Limits).After(now)
+	}
+}
+
+// one decides for an Unhealthy instance, apart from the place it needs.
+func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) Decision {
+	wait := func(reason string, until time.Time, format string, args ...any) Decision {
+		return Decision{InstanceID: i.ID, Wait: &Wait{Reason: reason, Message: fmt.Sprintf(format, args...), Until: until}}
+	}
+	last, tried := newest(i.Attempts)
+	switch {
+	case spec.Suspend:
+		return wait(v1alpha1.BlockedSuspended, time.Time{}, "spec.suspend is true")
+	case tried && last.Running():
+		return wait(v1alpha1.BlockedInProgress, last.NotAfter, "Remediation %s is running", last.Name)
+	case tried && last.backoffUntil(spec.Limits).After(now):
+		return wait(v1alpha1.BlockedBackoff, last.backoffUntil(spec.Limits),
+			"attempt %d ended as %s; the next one waits (limits.backoffSeconds)", last.Number, last.Result)
+	}
+	counted := inWindow(now, i.Attempts, spec.Limits)
+	if n := len(counted) - int(spec.Limits.Attempts); n >= 0 {
+		until := counted[n].OpenTime.Add(seconds(spec.Limits.WindowSeconds))
+		return wait(v1alpha1.BlockedAttemptsExhausted, until,
+			"%d attempts within %d seconds (limits.attempts, limits.windowSeconds)", len(counted), spec.Limits.WindowSeconds)
+	}
+	if !i.State.Down(spec.Probe) || (tried && i.State.Last.ProbeTime.Before(last.EndTime)) {
+		return wait(v1alpha1.BlockedAwaitingProbe, time.Time{}, "the next probe has to find the process down again")
+	}
+	return Decision{InstanceID: i.ID, Act: next(spec, i.State, last)}
+}
+
+// next is the attempt that follows. An incident goes on until the instance has been healthy for recovery.stableSeconds
+// after an attempt; within it each attempt that counted moves one step up the ladder, and the last step is repeated.
+func next(spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Act {
+	act := &Act{Sequence: last.Sequence + 1, Number: 1}
+	sameIncident := last.Sequence > 0 && s.FirstFailure.Before(last.EndTime.Add(seconds(spec.Recovery.StableSeconds)))
+	if !sameIncident {
+		return act
+	}
+	act.Number, act.Step = last.Number, last.Step
+	if last.Result.CountsAsAttempt() {
+		act.Number++
+		act.Step++
+	}
+	// The ladder may have become shorter since.
+	act.Step = min(act.Step, int32(len(spec.Recovery.Steps)-1))
+	return act
+}
+
+// maxConcurrentByPercent bounds a percentage: a tenth of ten thousand at once would be a storm of its own.
+const maxConcurrentByPercent = 25
+
+// MaxConcurrent is how many instances may be under recovery at once: a number, or a percentage of the targets rounded up,
+// at least 1 and at most 25.
+func MaxConcurrent(limit *intstr.IntOrString, targets int) int {
+	if limit == nil {
+		limit = &intstr.IntOrString{Type: intstr.String, StrVal: "10%"}
+	}
+	n, err := intstr.GetScaledValueFromIntOrPercent(limit, targets, true)
+	if err != nil {
+		// The API server admits nothing that cannot be read. Should it have, the least is right.
+		return 1
+	}
+	if limit.Type == intstr.String {
+		n = min(n, maxConcurrentByPercent)
+	}
+	return max(n, 1)
+}

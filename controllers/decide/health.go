@@ -1,0 +1,131 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+// Reasons of a State that no probe gives.
+const (
+	// ReasonNotProbed means that no probe has answered yet.
+	ReasonNotProbed = "NotProbed"
+	// ReasonConfirming means that a probe failed, and the threshold is not reached yet.
+	ReasonConfirming = "Confirming"
+)
+
+// Observation is what one probe of one instance found.
+type Observation struct {
+	Health  v1alpha1.Health
+	Reason  string
+	Message string
+	// ProbeTime is when the probe was sent, ReadTime when its answer was read, both by our clock.
+	ProbeTime, ReadTime time.Time
+	// CommandID is the SSM command of the probe, if there was one.
+	CommandID string
+	// ClockOffset is how far the node's clock was ahead of ours; it errs towards behind.
+	ClockOffset time.Duration
+}
+
+// State is the health of an instance after the thresholds of its policy.
+type State struct {
+	Health  v1alpha1.Health
+	Reason  string
+	Message string
+	// Since is when Health became what it is.
+	Since time.Time
+	// Failures and Successes count probes in a row that found the process down, or running.
+	Failures, Successes int32
+	// FirstFailure is when the failed probe that began all this was read; zero without one.
+	FirstFailure time.Time
+	// DownTime is when the threshold was reached; zero while it is not.
+	DownTime time.Time
+	// Last is the newest observation.
+	Last Observation
+}
+
+// Unprobed is the State of an instance that no probe has answered for.
+func Unprobed(now time.Time) State {
+	return State{
+		Health: v1alpha1.HealthUnknown, Reason: ReasonNotProbed, Message: "no probe has answered yet", Since: now,
+	}
+}
+
+// Observe returns the State after one more observation. One that is older than what is known changes nothing.
+func (s State) Observe(o Observation, probe v1alpha1.ProbeSpec) State {
+	if o.ProbeTime.Before(s.Last.ProbeTime) {
+		return s
+	}
+	s.Last = o
+	switch o.Health {
+	case v1alpha1.HealthHealthy:
+		return s.succeeded(o, probe)
+	case v1alpha1.HealthUnhealthy:
+		return s.failed(o, probe)
+	case v1alpha1.HealthHeld, v1alpha1.HealthUnknown:
+		// Neither is a failed probe: the row is broken, and starts again when the node can be looked at again.
+		s.Failures, s.Successes = 0, 0
+		return s.become(o.Health, o.Reason, o.Message, o.ReadTime)
+	}
+	return s
+}
+
+func (s State) succeeded(o Observation, probe v1alpha1.ProbeSpec) State {
+	s.Failures = 0
+	s.Successes++
+	if s.Health == v1alpha1.HealthUnhealthy && s.Successes < probe.SuccessThreshold {
+		s.Message = fmt.Sprintf("the process runs again in %d of %d probes in a row", s.Successes, probe.SuccessThreshold)
+		return s
+	}
+	return s.become(v1alpha1.HealthHealthy, o.Reason, o.Message, o.ReadTime)
+}
+
+func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
+	s.Successes = 0
+	s.Failures++
+	if s.FirstFailure.IsZero() {
+		s.FirstFailure = o.ReadTime
+	}
+	switch {
+	case s.Failures >= probe.FailureThreshold || s.Health == v1alpha1.HealthUnhealthy:
+		first := s.FirstFailure
+		s = s.become(v1alpha1.HealthUnhealthy, o.Reason, o.Message, o.ReadTime)
+		s.FirstFailure = first
+	case s.Health != v1alpha1.HealthHealthy:
+		s.Reason = ReasonConfirming
+		s.Message = fmt.Sprintf("%d of %d failed probes in a row: %s", s.Failures, probe.FailureThreshold, o.Message)
+	}
+	if s.Failures >= probe.FailureThreshold && s.DownTime.IsZero() {
+		s.DownTime = o.ReadTime
+	}
+	return s
+}
+
+// become changes the health. What is known of an incident ends when the instance is no longer Unhealthy.
+func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) State {
+	if s.Health != h {
+		s.Since = at
+	}
+	s.Health, s.Reason, s.Message = h, reason, message
+	if h != v1alpha1.HealthUnhealthy {
+		s.FirstFailure, s.DownTime = time.Time{}, time.Time{}
+	}
+	return s
+}
+
+// Down reports whether the threshold is reached and the newest observation agrees: only then may anything be done.
+func (s State) Down(probe v1alpha1.ProbeSpec) bool {
+	return s.Health == v1alpha1.HealthUnhealthy && s.Failures >= probe.FailureThreshold
+}
+
+// ConfirmAt returns when an instance whose probe failed is to be probed again, by itself, and whether it is.
+func (s State) ConfirmAt(probe v1alpha1.ProbeSpec) (time.Time, bool) {
+	if s.Failures == 0 || s.Failures >= probe.FailureThreshold {
+		return time.Time{}, false
+	}
+	return s.Last.ReadTime.Add(time.Duration(probe.ConfirmSeconds) * time.Second), true
+}

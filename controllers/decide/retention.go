@@ -1,0 +1,48 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+// Prunable returns the names of finished attempts that exceed history.limit, the oldest first. What a limit still looks at
+// stays: an attempt within the window of limits.attempts, and the newest one of an instance until its backoff and the time
+// that ends its incident have passed. byInstance holds each instance's attempts, the oldest first.
+func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance map[string][]Attempt) []string {
+	var finished, free []Attempt
+	for _, attempts := range byInstance {
+		for n, a := range attempts {
+			if a.Running() {
+				continue
+			}
+			finished = append(finished, a)
+			if !needed(now, spec, a, n == len(attempts)-1) {
+				free = append(free, a)
+			}
+		}
+	}
+	excess := len(finished) - int(spec.History.Limit)
+	if excess <= 0 {
+		return nil
+	}
+	slices.SortFunc(free, func(a, b Attempt) int { return a.EndTime.Compare(b.EndTime) })
+	var names []string
+	for _, a := range free[:min(excess, len(free))] {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// needed reports whether a limit still looks at a finished attempt.
+func needed(now time.Time, spec *v1alpha1.RemediationPolicySpec, a Attempt, newest bool) bool {
+	if a.Result.CountsAsAttempt() && a.OpenTime.Add(seconds(spec.Limits.WindowSeconds)).After(now) {
+		return true
+	}
+	pause := max(seconds(spec.Limits.BackoffMaxSeconds), seconds(spec.Recovery.StableSeconds))
+	return newest && a.EndTime.Add(pause).After(now)
+}

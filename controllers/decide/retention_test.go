@@ -1,0 +1,60 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+func TestPrunable(t *testing.T) {
+	named := func(name string, a Attempt) Attempt {
+		a.Name = name
+		return a
+	}
+	recovered := v1alpha1.ResultRecovered
+	tests := map[string]struct {
+		limit    int32
+		attempts map[string][]Attempt
+		want     []string
+	}{
+		"nothing below the limit": {
+			limit: 2, attempts: map[string][]Attempt{"i-1": {ended(1, 1, 0, recovered, 90000), ended(2, 1, 0, recovered, 80000)}},
+		},
+		"the oldest go first": {
+			limit: 1, attempts: map[string][]Attempt{
+				"i-1": {named("b", ended(1, 1, 0, recovered, 90000)), named("d", ended(2, 1, 0, recovered, 70000))},
+				"i-2": {named("a", ended(1, 1, 0, recovered, 95000)), named("c", ended(2, 1, 0, recovered, 80000))},
+			},
+			want: []string{"a", "b", "c"},
+		},
+		"what counts within the window stays": {
+			limit: 1, attempts: map[string][]Attempt{
+				"i-1": {named("a", ended(1, 1, 0, recovered, 3000)), named("b", ended(2, 1, 0, recovered, 2000))},
+			},
+		},
+		"what does not count goes, but the newest stays until its backoff is over": {
+			limit: 1, attempts: map[string][]Attempt{
+				"i-1": {
+					named("a", ended(1, 1, 0, v1alpha1.ResultWithheld, 300)), named("b", ended(2, 1, 0, v1alpha1.ResultWithheld, 200)),
+					named("c", ended(3, 1, 0, v1alpha1.ResultWithheld, 100)),
+				},
+			},
+			want: []string{"a", "b"},
+		},
+		"a running one never goes": {
+			limit: 1, attempts: map[string][]Attempt{"i-1": {running(1)}, "i-2": {running(1)}},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			spec := defaults()
+			spec.History.Limit = test.limit
+			NewWithT(t).Expect(Prunable(noon, spec, test.attempts)).To(Equal(test.want))
+		})
+	}
+}

@@ -1,0 +1,137 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package runcommand
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Limits of Systems Manager, from its API reference.
+const (
+	// MaxInstanceIDs is how many instance ids one SendCommand takes.
+	MaxInstanceIDs = 50
+	// MinDeliveryTimeout is the least TimeoutSeconds of SendCommand.
+	MinDeliveryTimeout = 30 * time.Second
+	// minExecutionTimeout is the least executionTimeout that the agent honours: it takes anything less for an hour.
+	minExecutionTimeout = 5 * time.Second
+)
+
+// DocumentRunShellScript is AWS's own document that runs a shell script on Linux nodes.
+const DocumentRunShellScript = "AWS-RunShellScript"
+
+// Location is where instances live. Everything that is kept about instances or commands is kept by location.
+type Location struct {
+	Account string
+	Region  string
+}
+
+// Send is a command to send.
+type Send struct {
+	// InstanceIDs are the nodes, 1 to 50.
+	InstanceIDs []string
+	// Document is the name of the SSM document.
+	Document string
+	// Parameters of the document.
+	Parameters map[string][]string
+	// Comment goes with the command, at most 100 characters. It is what a lost command is found by.
+	Comment string
+	// DeliveryTimeout is how long the command waits for a node to take it; 30 seconds at least.
+	DeliveryTimeout time.Duration
+}
+
+// ShellScript is a Send of the given POSIX shell script, which is ended when it runs longer than executionTimeout.
+func ShellScript(script string, executionTimeout time.Duration) Send {
+	seconds := int(max(executionTimeout, minExecutionTimeout).Round(time.Second) / time.Second)
+	return Send{
+		Document: DocumentRunShellScript,
+		Parameters: map[string][]string{
+			"commands":         {script},
+			"executionTimeout": {strconv.Itoa(seconds)},
+		},
+	}
+}
+
+// Command is what a list of commands tells of one: its counts over all nodes.
+type Command struct {
+	ID      string
+	Comment string
+	// Status is the detailed status, in the spelling of the constants of this package.
+	Status Status
+	// RequestTime is when AWS accepted the command, by AWS's clock.
+	RequestTime time.Time
+	// Targets is how many nodes the command addresses, Completed how many of them ended in any way.
+	Targets, Completed int
+	// Errors counts Failed and ExecutionTimedOut, DeliveryTimedOut those; other bad ends are in neither.
+	Errors, DeliveryTimedOut int
+}
+
+// Done reports whether nothing more will happen.
+func (c Command) Done() bool {
+	return c.Status.Final() || (c.Targets > 0 && c.Completed >= c.Targets)
+}
+
+// Invocation is one command on one node.
+type Invocation struct {
+	CommandID  string
+	InstanceID string
+	Status     Status
+	// StatusText is the detailed status as AWS spelled it.
+	StatusText string
+	// ResponseCode is the script's exit code. It means nothing without Status: -1 stands for no answer.
+	ResponseCode int
+	// Output is what the script printed. In lists, stdout and stderr merged and cut at 2,500 characters; in a Result,
+	// stdout alone, cut at 24,000.
+	Output string
+}
+
+// Node is a managed node as the inventory shows it.
+type Node struct {
+	InstanceID string
+	// Online is whether its agent has been heard of lately.
+	Online bool
+	// PingStatus is AWS's word for that, for example ConnectionLost.
+	PingStatus string
+	// Platform is Linux, Windows or MacOS.
+	Platform string
+}
+
+// Tag is a tag key with the values of which one has to match.
+type Tag struct {
+	Key    string
+	Values []string
+}
+
+// CommandFilter selects commands of a list. Zero fields do not filter.
+type CommandFilter struct {
+	ID         string
+	InstanceID string
+	// After and Before bound the time of the request, by AWS's clock.
+	After, Before time.Time
+}
+
+// NodeFilter selects nodes of the inventory, by ids or by tags.
+type NodeFilter struct {
+	InstanceIDs []string
+	// Tags are ANDed.
+	Tags []Tag
+}
+
+// Service is Run Command in one account and region.
+//
+// All methods return errors that Classify understands.
+type Service interface {
+	// Send sends a command. It is never retried in here: SendCommand has no idempotency token, so a second try could be a
+	// second execution. Accepted tells what an error proves.
+	Send(ctx context.Context, s Send) (Command, error)
+	// Commands lists commands, the newest first. A command that was just sent may be missing.
+	Commands(ctx context.Context, f CommandFilter) ([]Command, error)
+	// Invocations lists what became of a command on each of its nodes. Nodes may be missing for a while after the send.
+	Invocations(ctx context.Context, commandID string) ([]Invocation, error)
+	// Result reads one invocation with its whole stdout. It is of class NotYet right after the send.
+	Result(ctx context.Context, commandID, instanceID string) (Invocation, error)
+	// Nodes lists managed nodes. Stopped and terminated ones are not in it.
+	Nodes(ctx context.Context, f NodeFilter) ([]Node, error)
+}

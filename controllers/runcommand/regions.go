@@ -1,0 +1,166 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package runcommand
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"k8s.io/utils/clock"
+)
+
+// settle is how long a command that was just sent is left alone before it is read for the first time: lists do not show it
+// earlier, and commands that are sent together are read together.
+const settle = 300 * time.Millisecond
+
+// Region is Run Command in one location: how to send, and who reads.
+type Region struct {
+	Location
+	Service
+	*Tracker
+
+	wake chan struct{}
+}
+
+// Regions holds the Regions that are in use, one for each location, so that all policies of a location share one client,
+// with its rate limit, and one Tracker. It is a Runnable of the manager, which owns the goroutines.
+type Regions struct {
+	config aws.Config
+	clock  clock.WithTicker
+
+	mu      sync.Mutex
+	account string
+	regions map[Location]*Region
+	created chan *Region
+}
+
+// NewRegions returns the Regions over the given AWS configuration, whose region is the default.
+func NewRegions(config aws.Config, clk clock.WithTicker) *Regions {
+	return &Regions{config: config, clock: clk, regions: map[Location]*Region{}, created: make(chan *Region, 64)}
+}
+
+// Locate resolves the location of a policy: the region it names, or our own, and the account whose credentials we have.
+// It asks AWS once, and then remembers.
+func (r *Regions) Locate(ctx context.Context, region string) (Location, error) {
+	if region == "" {
+		region = r.config.Region
+	}
+	if region == "" {
+		return Location{}, &NoRegionError{}
+	}
+	account, err := r.ownAccount(ctx, region)
+	if err != nil {
+		return Location{Region: region}, err
+	}
+	return Location{Account: account, Region: region}, nil
+}
+
+// NoRegionError means that neither the policy nor the controller names a region.
+type NoRegionError struct{}
+
+func (*NoRegionError) Error() string {
+	return "no region: set spec.region, or AWS_REGION for the controller"
+}
+
+func (r *Regions) ownAccount(ctx context.Context, region string) (string, error) {
+	r.mu.Lock()
+	account := r.account
+	r.mu.Unlock()
+	if account != "" {
+		return account, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	identity, err := sts.NewFromConfig(r.config, func(o *sts.Options) { o.Region = region }).
+		GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", fmt.Errorf("getting caller identity: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.account = aws.ToString(identity.Account)
+	return r.account, nil
+}
+
+// Get returns the Region of a location.
+func (r *Regions) Get(location Location) *Region {
+	r.mu.Lock()
+	region, known := r.regions[location]
+	if !known {
+		// Adaptive mode slows all calls of the client down when one is throttled; that needs one client for all.
+		client := ssm.NewFromConfig(r.config, func(o *ssm.Options) {
+			o.Region = location.Region
+			o.Retryer = retry.NewAdaptiveMode()
+		})
+		region = newRegion(location, NewService(client, r.config.Credentials), r.clock)
+		r.regions[location] = region
+	}
+	r.mu.Unlock()
+	if !known {
+		r.created <- region
+	}
+	return region
+}
+
+func newRegion(location Location, service Service, clk clock.WithTicker) *Region {
+	region := &Region{Location: location, Service: service, wake: make(chan struct{}, 1)}
+	region.Tracker = NewTracker(service, clk, func() {
+		select {
+		case region.wake <- struct{}{}:
+		default: // Somebody has woken it already.
+		}
+	})
+	return region
+}
+
+// Start reads the commands in flight of every region until the context ends.
+func (r *Regions) Start(ctx context.Context) error {
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case region := <-r.created:
+			loops.Go(func() { region.loop(ctx, r.clock) })
+		}
+	}
+}
+
+// loop steps the tracker when it is woken, and from then on as often as it wants.
+func (r *Region) loop(ctx context.Context, clk clock.WithTicker) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		if !sleep(ctx, clk, settle) {
+			return
+		}
+		for wait := r.Step(ctx); wait > 0; wait = r.Step(ctx) {
+			if !sleep(ctx, clk, wait) {
+				return
+			}
+		}
+	}
+}
+
+// sleep waits, and reports whether the wait was not ended by the context.
+func sleep(ctx context.Context, clk clock.WithTicker, d time.Duration) bool {
+	timer := clk.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C():
+		return true
+	}
+}

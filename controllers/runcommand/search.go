@@ -1,0 +1,123 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package runcommand
+
+import (
+	"context"
+	"time"
+)
+
+// Search looks for a command whose send got no clear answer. Not finding it proves nothing: lists lag, and a look-up by
+// instance misses commands that have not reached the node yet.
+type Search struct {
+	// Comment is the comment that the command was sent with, unique to it.
+	Comment string
+	// InstanceID is the node that it was sent to.
+	InstanceID string
+	// After and Before bound the time of the send, by our clock.
+	After, Before time.Time
+	// Notify is called, without a lock held, after each look. It must not block.
+	Notify func()
+}
+
+// SearchResult is what a search has found so far.
+type SearchResult struct {
+	// Found is the command; its ID is empty as long as it was not found.
+	Found Command
+	// LookTime is when a look last succeeded; zero before that.
+	LookTime time.Time
+	// Err is the error of the last look; nil after a good one.
+	Err error
+}
+
+// lookInterval is the time between two looks for the same command: a look may cost several pages.
+const lookInterval = 5 * time.Second
+
+type search struct {
+	Search
+	SearchResult
+	// tryTime is when the last look was begun, successful or not.
+	tryTime time.Time
+}
+
+// Search starts to look for a command, again and again until it is found or EndSearch is called, and returns what was
+// found so far.
+func (t *Tracker) Search(s Search) SearchResult {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known, ok := t.searches[s.Comment]
+	if !ok {
+		known = &search{Search: s}
+		t.searches[s.Comment] = known
+		t.wake()
+	}
+	return known.SearchResult
+}
+
+// EndSearch stops looking.
+func (t *Tracker) EndSearch(comment string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.searches, comment)
+}
+
+func (t *Tracker) searching() bool {
+	for _, s := range t.searches {
+		if s.Found.ID == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// stepSearches looks once for all that is searched, and reports whether all reads succeeded.
+func (t *Tracker) stepSearches(ctx context.Context) bool {
+	t.mu.Lock()
+	var open []Search
+	for _, s := range t.searches {
+		if s.Found.ID == "" && t.clock.Since(s.tryTime) >= lookInterval {
+			s.tryTime = t.clock.Now()
+			open = append(open, s.Search)
+		}
+	}
+	t.mu.Unlock()
+
+	ok := true
+	for _, s := range open {
+		found, err := t.look(ctx, s)
+		t.mu.Lock()
+		known, still := t.searches[s.Comment]
+		if still {
+			known.Found, known.Err = found, err
+			if err == nil {
+				known.LookTime = t.clock.Now()
+			}
+		}
+		t.mu.Unlock()
+		if still && s.Notify != nil {
+			s.Notify()
+		}
+		ok = ok && err == nil
+	}
+	return ok
+}
+
+// look asks for the commands of the node first, and then, for one that has not reached the node, for those of the time.
+func (t *Tracker) look(ctx context.Context, s Search) (Command, error) {
+	around := CommandFilter{After: s.After.Add(-clockSkew), Before: s.Before.Add(clockSkew)}
+	ofNode := around
+	ofNode.InstanceID = s.InstanceID
+	for _, filter := range []CommandFilter{ofNode, around} {
+		commands, err := t.service.Commands(ctx, filter)
+		if err != nil {
+			return Command{}, err
+		}
+		for _, c := range commands {
+			if c.Comment == s.Comment {
+				return c, nil
+			}
+		}
+	}
+	return Command{}, nil
+}

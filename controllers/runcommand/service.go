@@ -1,0 +1,221 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package runcommand
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+)
+
+// callTimeout bounds one call of a reading operation with its retries, and sendTimeout the one attempt of a send.
+const (
+	callTimeout = 15 * time.Second
+	sendTimeout = 10 * time.Second
+)
+
+// maxPages bounds what one listing may read: 50 pages of 50.
+const maxPages = 50
+
+// ssmService is a Service over the SDK.
+type ssmService struct {
+	api         API
+	credentials aws.CredentialsProvider
+}
+
+var _ Service = (*ssmService)(nil)
+
+// NewService returns the Service over an SDK client. The credentials are those of the client: they are fetched before a
+// send, so that a failure to get any is not mistaken for a send whose answer was lost.
+func NewService(api API, credentials aws.CredentialsProvider) Service {
+	return &ssmService{api: api, credentials: credentials}
+}
+
+func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	if s.credentials != nil {
+		if _, err := s.credentials.Retrieve(ctx); err != nil {
+			return Command{}, fmt.Errorf("sending command: %w", &credentialsError{err})
+		}
+	}
+	seconds := int32(max(send.DeliveryTimeout, MinDeliveryTimeout) / time.Second)
+	out, err := s.api.SendCommand(ctx, &ssm.SendCommandInput{
+		InstanceIds:    send.InstanceIDs,
+		DocumentName:   &send.Document,
+		Parameters:     send.Parameters,
+		Comment:        &send.Comment,
+		TimeoutSeconds: &seconds,
+		// The default for MaxErrors, 0, would let one failing node stop all others.
+		MaxConcurrency: aws.String("100%"),
+		MaxErrors:      aws.String("100%"),
+	}, func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
+	if err != nil {
+		return Command{}, fmt.Errorf("sending command: %w", err)
+	}
+	if out.Command == nil {
+		return Command{}, fmt.Errorf("sending command: the answer holds no command")
+	}
+	return commandFrom(*out.Command), nil
+}
+
+func (s *ssmService) Commands(ctx context.Context, f CommandFilter) ([]Command, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	in := &ssm.ListCommandsInput{CommandId: optional(f.ID), InstanceId: optional(f.InstanceID), MaxResults: aws.Int32(50)}
+	if !f.After.IsZero() {
+		in.Filters = append(in.Filters, types.CommandFilter{
+			Key: types.CommandFilterKeyInvokedAfter, Value: aws.String(f.After.UTC().Format(time.RFC3339)),
+		})
+	}
+	if !f.Before.IsZero() {
+		in.Filters = append(in.Filters, types.CommandFilter{
+			Key: types.CommandFilterKeyInvokedBefore, Value: aws.String(f.Before.UTC().Format(time.RFC3339)),
+		})
+	}
+	if f.ID != "" {
+		in.MaxResults = nil
+	}
+	var commands []Command
+	pages := ssm.NewListCommandsPaginator(s.api, in)
+	for n := 0; pages.HasMorePages() && n < maxPages; n++ {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing commands: %w", err)
+		}
+		for i := range page.Commands {
+			commands = append(commands, commandFrom(page.Commands[i]))
+		}
+	}
+	return commands, nil
+}
+
+func (s *ssmService) Invocations(ctx context.Context, commandID string) ([]Invocation, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	var invocations []Invocation
+	pages := ssm.NewListCommandInvocationsPaginator(s.api, &ssm.ListCommandInvocationsInput{
+		CommandId: &commandID, Details: true, MaxResults: aws.Int32(50),
+	})
+	for n := 0; pages.HasMorePages() && n < maxPages; n++ {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("listing command invocations: %w", err)
+		}
+		for i := range page.CommandInvocations {
+			invocations = append(invocations, invocationFrom(&page.CommandInvocations[i]))
+		}
+	}
+	return invocations, nil
+}
+
+func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (Invocation, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := s.api.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
+		CommandId: &commandID, InstanceId: &instanceID,
+	})
+	if err != nil {
+		return Invocation{}, fmt.Errorf("getting command invocation: %w", err)
+	}
+	return Invocation{
+		CommandID:    commandID,
+		InstanceID:   instanceID,
+		Status:       parseStatus(aws.ToString(out.StatusDetails)),
+		StatusText:   aws.ToString(out.StatusDetails),
+		ResponseCode: int(out.ResponseCode),
+		Output:       aws.ToString(out.StandardOutputContent),
+	}, nil
+}
+
+func (s *ssmService) Nodes(ctx context.Context, f NodeFilter) ([]Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if len(f.InstanceIDs) == 0 {
+		filters := make([]types.InstanceInformationStringFilter, 0, len(f.Tags))
+		for _, tag := range f.Tags {
+			filters = append(filters, types.InstanceInformationStringFilter{Key: aws.String("tag:" + tag.Key), Values: tag.Values})
+		}
+		return s.nodes(ctx, filters)
+	}
+	var nodes []Node
+	for ids := range slices.Chunk(f.InstanceIDs, MaxInstanceIDs) {
+		some, err := s.nodes(ctx, []types.InstanceInformationStringFilter{{Key: aws.String("InstanceIds"), Values: ids}})
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, some...)
+	}
+	return nodes, nil
+}
+
+func (s *ssmService) nodes(ctx context.Context, filters []types.InstanceInformationStringFilter) ([]Node, error) {
+	var nodes []Node
+	pages := ssm.NewDescribeInstanceInformationPaginator(s.api, &ssm.DescribeInstanceInformationInput{
+		Filters: filters, MaxResults: aws.Int32(50),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("describing instance information: %w", err)
+		}
+		for i := range page.InstanceInformationList {
+			info := &page.InstanceInformationList[i]
+			nodes = append(nodes, Node{
+				InstanceID: aws.ToString(info.InstanceId),
+				Online:     info.PingStatus == types.PingStatusOnline,
+				PingStatus: string(info.PingStatus),
+				Platform:   string(info.PlatformType),
+			})
+		}
+	}
+	return nodes, nil
+}
+
+func commandFrom(c types.Command) Command {
+	details := aws.ToString(c.StatusDetails)
+	if details == "" {
+		details = string(c.Status)
+	}
+	return Command{
+		ID:               aws.ToString(c.CommandId),
+		Comment:          aws.ToString(c.Comment),
+		Status:           parseStatus(details),
+		RequestTime:      aws.ToTime(c.RequestedDateTime),
+		Targets:          int(c.TargetCount),
+		Completed:        int(c.CompletedCount),
+		Errors:           int(c.ErrorCount),
+		DeliveryTimedOut: int(c.DeliveryTimedOutCount),
+	}
+}
+
+func invocationFrom(i *types.CommandInvocation) Invocation {
+	details := aws.ToString(i.StatusDetails)
+	if details == "" {
+		details = string(i.Status)
+	}
+	invocation := Invocation{
+		CommandID:  aws.ToString(i.CommandId),
+		InstanceID: aws.ToString(i.InstanceId),
+		Status:     parseStatus(details),
+		StatusText: details,
+	}
+	if len(i.CommandPlugins) > 0 {
+		invocation.ResponseCode = int(i.CommandPlugins[0].ResponseCode)
+		invocation.Output = aws.ToString(i.CommandPlugins[0].Output)
+	}
+	return invocation
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
