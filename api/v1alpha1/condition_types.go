@@ -61,8 +61,10 @@ const (
 	BlockedAttemptsExhausted = "AttemptsExhausted"
 	// BlockedMaxConcurrent means that limits.maxConcurrent instances are under recovery.
 	BlockedMaxConcurrent = "MaxConcurrent"
-	// BlockedBelowThreshold means that probe.failureThreshold is not reached yet.
-	BlockedBelowThreshold = "BelowThreshold"
+	// BlockedAwaitingProbe means that no probe has looked since the last attempt.
+	BlockedAwaitingProbe = "AwaitingProbe"
+	// BlockedSuspended means that spec.suspend is true.
+	BlockedSuspended = ReasonSuspended
 )
 
 // ConditionComplete is True when a Remediation has ended, and its reason is the result; while it runs it is False with the

@@ -65,7 +65,7 @@ type ProcessSpec struct {
 
 // ProbeSpec says how often the process is probed and when it counts as down, as in the probes of a Pod.
 //
-// +kubebuilder:validation:XValidation:rule="self.timeoutSeconds <= self.periodSeconds",message="timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"
 type ProbeSpec struct {
 	// periodSeconds is the time between two probes of an instance, in seconds. Defaults to 30.
 	// +kubebuilder:default=30

@@ -70,6 +70,10 @@ type RemediationSpec struct {
 	// +required
 	Step RecoveryStep `json:"step"`
 
+	// openTime is when the controller opened the attempt, by its own clock. The limits count from it.
+	// +required
+	OpenTime metav1.MicroTime `json:"openTime"`
+
 	// detection says what found the process down.
 	// +required
 	Detection Detection `json:"detection"`
@@ -77,6 +81,11 @@ type RemediationSpec struct {
 	// notAfter is the time after which nothing is sent any more and the node refuses to act.
 	// +required
 	NotAfter metav1.MicroTime `json:"notAfter"`
+
+	// ttlSecondsAfterFinished is how long the record is kept after its end, in seconds; longer where limits still need it.
+	// +kubebuilder:validation:Minimum=0
+	// +required
+	TTLSecondsAfterFinished int32 `json:"ttlSecondsAfterFinished"`
 }
 
 // PolicyReference names a policy as it was when a Remediation was opened. The policy may be gone since.
@@ -87,6 +96,7 @@ type PolicyReference struct {
 	Name string `json:"name"`
 
 	// uid of the policy.
+	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	UID types.UID `json:"uid"`

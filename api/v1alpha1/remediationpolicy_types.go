@@ -159,7 +159,7 @@ type RecoveryStep struct {
 
 // LimitsSpec bounds what recovery may do.
 //
-// +kubebuilder:validation:XValidation:rule="self.backoffMaxSeconds >= self.backoffSeconds",message="backoffMaxSeconds must not be less than backoffSeconds; raise backoffMaxSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.backoffSeconds) || !has(self.backoffMaxSeconds) || self.backoffMaxSeconds >= self.backoffSeconds",message="backoffMaxSeconds must not be less than backoffSeconds; raise backoffMaxSeconds"
 type LimitsSpec struct {
 	// attempts is how many attempts an instance gets within windowSeconds, successful or not. Defaults to 3.
 	// +kubebuilder:default=3

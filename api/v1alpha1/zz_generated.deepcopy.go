@@ -498,6 +498,7 @@ func (in *RemediationSpec) DeepCopyInto(out *RemediationSpec) {
 	out.PolicyRef = in.PolicyRef
 	out.Process = in.Process
 	in.Step.DeepCopyInto(&out.Step)
+	in.OpenTime.DeepCopyInto(&out.OpenTime)
 	in.Detection.DeepCopyInto(&out.Detection)
 	in.NotAfter.DeepCopyInto(&out.NotAfter)
 }

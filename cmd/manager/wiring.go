@@ -1,0 +1,74 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/remediation"
+	"github.com/ssm-remediator/ssm-remediator/controllers/remediationpolicy"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+)
+
+// newManager wires everything together.
+func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering the API: %w", err)
+	}
+	mgr, err := ctrl.NewManager(cluster, manager.Options{
+		Scheme:                        scheme,
+		Metrics:                       server.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.healthAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "ssm-remediator.io",
+		LeaderElectionNamespace:       o.leaderElectNS,
+		LeaderElectionReleaseOnCancel: true,
+		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("creating the manager: %w", err)
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
+	}
+	clk := clock.RealClock{}
+	regions := runcommand.NewRegions(aws, clk)
+	if err := mgr.Add(regions); err != nil {
+		return nil, fmt.Errorf("adding the regions: %w", err)
+	}
+	policies := &remediationpolicy.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
+		Clock: clk, Regions: regions,
+	}
+	if err := policies.SetupWithManager(ctx, mgr); err != nil {
+		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
+	}
+	remediations := &remediation.Reconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
+		Clock: clk, Regions: regions,
+	}
+	if err := remediations.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("setting up the controller of Remediations: %w", err)
+	}
+	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
+			return nil, fmt.Errorf("adding health checks: %w", err)
+		}
+	}
+	return mgr, nil
+}

@@ -1,0 +1,117 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+)
+
+// Reconciler reconciles Remediations.
+//
+// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediations,verbs=get;list;watch;patch;delete
+// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediations/status,verbs=patch
+// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediationpolicies,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+type Reconciler struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server, where a decision must not rest on a cache.
+	Live    client.Reader
+	Events  events.EventRecorder
+	Clock   clock.PassiveClock
+	Regions *runcommand.Regions
+
+	// notify tells that a Remediation has news. It is called in the background.
+	notify func(types.NamespacedName)
+}
+
+// scope is what one pass knows. Each phase adds to it.
+type scope struct {
+	// remediation is the object; before is how it was last read or written. Set at the start.
+	remediation, before *v1alpha1.Remediation
+	// now is the time of the pass. Set at the start.
+	now time.Time
+	// region is where the instance is. Set at the start.
+	region *runcommand.Region
+	// intended is set by intend when this very pass has recorded the intent: only then may dispatch send.
+	intended bool
+	// outcome is the result, once it is known. Any phase may set it; the phases after it are passed over.
+	outcome *outcome
+	// next is when to look again.
+	next time.Duration
+}
+
+const (
+	// lookAgain is when an attempt in flight is looked at again if nothing is heard of it.
+	lookAgain = 10 * time.Second
+	// throttledRetry is how long after AWS refused a send because of its rate the next one is tried.
+	throttledRetry = 5 * time.Second
+)
+
+// Reconcile makes one pass over a Remediation. It waits for AWS only while it sends.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	remediation := &v1alpha1.Remediation{}
+	if err := r.Client.Get(ctx, req.NamespacedName, remediation); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	s := &scope{
+		remediation: remediation,
+		before:      remediation.DeepCopy(),
+		now:         r.Clock.Now(),
+		region: r.Regions.Get(runcommand.Location{
+			Account: remediation.Spec.Account, Region: remediation.Spec.Region,
+		}),
+		next: lookAgain,
+	}
+	if decide.ResultOf(remediation) != v1alpha1.ResultRunning {
+		return r.retire(ctx, s)
+	}
+	for _, phase := range []func(context.Context, *scope) error{r.intend, r.dispatch, r.follow} {
+		if s.outcome != nil {
+			break
+		}
+		if err := phase(ctx, s); err != nil {
+			return outcomeOfError(err)
+		}
+	}
+	if s.outcome == nil {
+		return ctrl.Result{RequeueAfter: s.next}, nil
+	}
+	if err := r.conclude(ctx, s); err != nil {
+		return outcomeOfError(err)
+	}
+	return r.retire(ctx, s)
+}
+
+// outcomeOfError turns the error of a phase into what is to be done about it. A conflict means that somebody else has
+// written the object: the cache will bring that, and with it a pass of its own.
+func outcomeOfError(err error) (ctrl.Result, error) {
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: time.Second}, nil
+	}
+	return ctrl.Result{}, client.IgnoreNotFound(err)
+}
+
+// record writes the status, under the resource version of what was read.
+func (r *Reconciler) record(ctx context.Context, s *scope) error {
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, s.remediation, patch); err != nil {
+		return fmt.Errorf("recording status: %w", err)
+	}
+	s.before = s.remediation.DeepCopy()
+	return nil
+}

@@ -1,0 +1,43 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediation
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+const (
+	// concurrentReconciles is how many attempts are sent at a time. A send waits for the answer of AWS.
+	concurrentReconciles = 16
+	// newsBuffer is how many news may wait; the controller takes them out at once.
+	newsBuffer = 1024
+)
+
+// SetupWithManager lets the manager run the reconciler.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
+	news := make(chan event.TypedGenericEvent[types.NamespacedName], newsBuffer)
+	r.notify = func(remediation types.NamespacedName) {
+		news <- event.TypedGenericEvent[types.NamespacedName]{Object: remediation}
+	}
+	return builder.ControllerManagedBy(mgr).
+		Named("remediation").
+		For(&v1alpha1.Remediation{}).
+		WatchesRawSource(source.TypedChannel(news, handler.TypedEnqueueRequestsFromMapFunc(
+			func(_ context.Context, remediation types.NamespacedName) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: remediation}}
+			}))).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentReconciles}).
+		Complete(r)
+}

@@ -1,0 +1,91 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+)
+
+// fleet is what is known in memory of the instances of one policy at one generation.
+type fleet struct {
+	uid        types.UID
+	generation int64
+	location   runcommand.Location
+
+	// states holds every instance that the policy is known to match.
+	states map[string]decide.State
+	// whole is the round over all instances that is under way, and confirming those over single ones.
+	whole      *round
+	confirming []*round
+	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
+	confirmed map[string]time.Time
+	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
+	// was judged; zero before the first.
+	beginTime, startTime, judgeTime time.Time
+	// problem is what AWS had against the last whole round.
+	problem *problem
+}
+
+// fleets holds the fleet of each policy. A policy is reconciled by one worker at a time, so that only the map is shared.
+type fleets struct {
+	mu       sync.Mutex
+	byPolicy map[types.NamespacedName]*fleet
+}
+
+// of returns the fleet of a policy, a new one when the policy is new or its spec has changed. The one before, whose rounds
+// are void then, is returned with it.
+func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current, replaced *fleet) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
+	before := f.byPolicy[key]
+	if before != nil && before.uid == policy.UID && before.generation == policy.Generation {
+		return before, nil
+	}
+	current = &fleet{
+		uid: policy.UID, generation: policy.Generation, beginTime: now,
+		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
+	}
+	if f.byPolicy == nil {
+		f.byPolicy = map[types.NamespacedName]*fleet{}
+	}
+	f.byPolicy[key] = current
+	return current, before
+}
+
+func (f *fleets) remove(key types.NamespacedName) *fleet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	removed := f.byPolicy[key]
+	delete(f.byPolicy, key)
+	return removed
+}
+
+// rounds are all rounds under way.
+func (f *fleet) rounds() []*round {
+	if f.whole == nil {
+		return f.confirming
+	}
+	return append([]*round{f.whole}, f.confirming...)
+}
+
+// setMembers takes over which instances there are. The state of one that is there already goes on.
+func (f *fleet) setMembers(ids []string, now time.Time) {
+	states := make(map[string]decide.State, len(ids))
+	for _, id := range ids {
+		state, known := f.states[id]
+		if !known {
+			state = decide.Unprobed(now)
+		}
+		states[id] = state
+	}
+	f.states = states
+}

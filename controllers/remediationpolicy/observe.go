@@ -1,0 +1,118 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+)
+
+// change is an instance whose health has changed.
+type change struct {
+	instanceID    string
+	before, after decide.State
+}
+
+// observe takes in what the rounds under way have found.
+func (r *Reconciler) observe(_ context.Context, s *scope) error {
+	if s.region == nil {
+		return nil
+	}
+	if whole := s.fleet.whole; whole != nil {
+		r.observeWhole(s, whole)
+	}
+	s.fleet.confirming = slices.DeleteFunc(s.fleet.confirming, func(confirm *round) bool {
+		return r.observeRound(s, confirm)
+	})
+	return nil
+}
+
+// observeWhole takes in a whole round: who belongs to the fleet, how they are, and at its end whether AWS had a problem.
+func (r *Reconciler) observeWhole(s *scope, whole *round) {
+	whole.mu.Lock()
+	begun, members, trouble := whole.begun, whole.members, whole.problem
+	whole.mu.Unlock()
+	if !begun {
+		s.lookAgain(s.now.Add(readGrace))
+		return
+	}
+	if trouble != nil && len(members) == 0 {
+		r.observeOutage(s, trouble)
+	} else {
+		s.fleet.setMembers(members, s.now)
+	}
+	if !r.observeRound(s, whole) {
+		return
+	}
+	s.fleet.whole = nil
+	s.fleet.judgeTime = s.now
+	s.fleet.problem = trouble
+}
+
+// observeOutage handles a round that did not get as far as an inventory: nothing is known of any instance.
+func (r *Reconciler) observeOutage(s *scope, trouble *problem) {
+	if len(s.fleet.states) == 0 {
+		var ids []string
+		for _, id := range s.policy.Spec.Targets.InstanceIDs {
+			ids = append(ids, string(id))
+		}
+		s.fleet.setMembers(ids, s.now)
+	}
+	for id := range s.fleet.states {
+		o := unknown(trouble.reason, trouble.message)
+		o.ProbeTime, o.ReadTime = s.now, s.now
+		s.apply(finding{id, o})
+	}
+}
+
+// observeRound takes in what a round has found, and reports whether it is over.
+func (r *Reconciler) observeRound(s *scope, round *round) bool {
+	findings, over := round.collect(s.now, s.region)
+	for _, f := range findings {
+		if !s.stale(f) {
+			s.apply(f)
+		}
+	}
+	if !over {
+		s.lookAgain(round.lookAgain(s.now))
+	}
+	return over
+}
+
+// stale reports whether a finding says nothing any more: the instance is being recovered, or was since the probe was sent.
+func (s *scope) stale(f finding) bool {
+	attempts := s.attempts[f.instanceID]
+	if len(attempts) == 0 {
+		return false
+	}
+	last := attempts[len(attempts)-1]
+	return last.Running() || f.ProbeTime.Before(last.EndTime)
+}
+
+// apply moves the state of one instance.
+func (s *scope) apply(f finding) {
+	before, known := s.fleet.states[f.instanceID]
+	if !known {
+		return
+	}
+	after := before.Observe(f.Observation, s.policy.Spec.Probe)
+	s.fleet.states[f.instanceID] = after
+	if before.Health != after.Health {
+		s.changes = append(s.changes, change{f.instanceID, before, after})
+	}
+}
+
+// observationOf is what an ended attempt tells about the health of its instance: it probed last, on the node.
+func observationOf(a decide.Attempt) (decide.Observation, bool) {
+	if a.Result != v1alpha1.ResultRecovered && a.Result != v1alpha1.ResultNotNeeded {
+		return decide.Observation{}, false
+	}
+	return decide.Observation{
+		Health: v1alpha1.HealthHealthy, Reason: string(a.Result), Message: "verified by Remediation " + a.Name,
+		ProbeTime: a.EndTime, ReadTime: a.EndTime,
+	}, true
+}

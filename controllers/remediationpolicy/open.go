@@ -1,0 +1,169 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+)
+
+const (
+	// sendWindow is how long after its opening an attempt may be sent and acted upon.
+	sendWindow = 2 * time.Minute
+	// maxOpening bounds the claims in status, and with them the attempts that one pass opens.
+	maxOpening = 100
+	// defaultStepTimeout and defaultVerify are filled in here and not in the schema: a default inside a list item would
+	// make Argo CD see a difference forever.
+	defaultStepTimeout, defaultVerify = 60, 30
+)
+
+// open opens the attempts that were decided on.
+//
+// The decision so far rests on a cache. It is taken again on what the API server says now, and before any Remediation is
+// created the names of those to come are written into the policy's status under its resource version: of two replicas that
+// got this far, one fails there, and whoever comes next sees the claims and counts them. A claim whose Remediation never
+// appears is void when its notAfter has passed.
+func (r *Reconciler) open(ctx context.Context, s *scope) error {
+	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
+		return nil
+	}
+	live := &v1alpha1.RemediationPolicy{}
+	if err := r.Live.Get(ctx, s.key(), live); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("reading the policy: %w", err))
+	}
+	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
+		s.decisions = nil // The cache will bring the change, and with it a pass of its own.
+		return nil
+	}
+	var list v1alpha1.RemediationList
+	err := r.Live.List(ctx, &list, client.InNamespace(s.policy.Namespace),
+		client.MatchingLabels{v1alpha1.LabelPolicy: s.policy.Name})
+	if err != nil {
+		return fmt.Errorf("reading Remediations: %w", err)
+	}
+	s.attempts = attemptsByInstance(s.now, list.Items, live.Status.Opening)
+	s.decisions = s.decideNow(s.attempts)
+	claims := openClaims(s.now, live.Status.Opening, list.Items)
+	remediations := s.remediations(maxOpening - len(claims))
+	if len(remediations) == 0 {
+		return nil
+	}
+	if err := r.claim(ctx, s, live, claims, remediations); err != nil {
+		return err
+	}
+	for _, remediation := range remediations {
+		if err := r.Client.Create(ctx, remediation); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating Remediation: %w", err)
+		}
+		id := string(remediation.Spec.InstanceID)
+		s.attempts[id] = append(s.attempts[id], decide.AttemptOf(remediation))
+	}
+	s.decisions = s.decideNow(s.attempts)
+	return nil
+}
+
+// remediations are the objects for the decisions to act, at most so many.
+func (s *scope) remediations(most int) []*v1alpha1.Remediation {
+	var remediations []*v1alpha1.Remediation
+	for _, decision := range s.decisions {
+		if decision.Act != nil && len(remediations) < most {
+			remediations = append(remediations, s.remediation(decision))
+		}
+	}
+	return remediations
+}
+
+// claim records which Remediations are about to be created, beside the claims that are still open.
+func (r *Reconciler) claim(
+	ctx context.Context, s *scope, live *v1alpha1.RemediationPolicy, claims []v1alpha1.OpeningRemediation,
+	remediations []*v1alpha1.Remediation,
+) error {
+	before := live.DeepCopy()
+	for _, remediation := range remediations {
+		claims = append(claims, v1alpha1.OpeningRemediation{
+			Name: remediation.Name, InstanceID: remediation.Spec.InstanceID,
+			Sequence: remediation.Spec.Sequence, NotAfter: remediation.Spec.NotAfter,
+		})
+	}
+	live.Status.Opening = claims
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, live, patch); err != nil {
+		return fmt.Errorf("claiming Remediations: %w", err)
+	}
+	// What the summary writes has to build on this.
+	s.policy, s.before = live, live.DeepCopy()
+	return nil
+}
+
+// remediation is the object for a decision to act.
+func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
+	id, act, state := decision.InstanceID, decision.Act, s.fleet.states[decision.InstanceID]
+	spec := s.policy.Spec
+	step := *spec.Recovery.Steps[act.Step].DeepCopy()
+	step.TimeoutSeconds = ptr.To(ptr.Deref(step.TimeoutSeconds, defaultStepTimeout))
+	step.VerifySeconds = ptr.To(ptr.Deref(step.VerifySeconds, defaultVerify))
+	return &v1alpha1.Remediation{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:  s.policy.Namespace,
+			Name:       remediationName(s.policy.Namespace, s.policy.Name, s.fleet.location, id, act.Sequence),
+			Labels:     map[string]string{v1alpha1.LabelPolicy: s.policy.Name, v1alpha1.LabelInstance: id},
+			Finalizers: []string{v1alpha1.FinalizerInFlight},
+		},
+		Spec: v1alpha1.RemediationSpec{
+			PolicyRef: v1alpha1.PolicyReference{
+				Name: s.policy.Name, UID: s.policy.UID, Generation: s.policy.Generation,
+			},
+			Account:             s.fleet.location.Account,
+			Region:              s.fleet.location.Region,
+			InstanceID:          v1alpha1.InstanceID(id),
+			Sequence:            act.Sequence,
+			Attempt:             act.Number,
+			Process:             spec.Process,
+			CheckTimeoutSeconds: spec.Probe.TimeoutSeconds,
+			StepIndex:           act.Step,
+			Step:                step,
+			OpenTime:            metav1.NewMicroTime(s.now),
+			Detection: v1alpha1.Detection{
+				Source:             v1alpha1.DetectionSourceProbe,
+				Reason:             state.Last.Reason,
+				Message:            cut(state.Last.Message, maxMessage),
+				FirstFailureTime:   metav1.NewMicroTime(state.FirstFailure),
+				Time:               metav1.NewMicroTime(state.DownTime),
+				CommandID:          state.Last.CommandID,
+				ClockOffsetSeconds: int64(state.Last.ClockOffset.Round(time.Second) / time.Second),
+			},
+			NotAfter: metav1.NewMicroTime(s.now.Add(sendWindow)),
+			// What a limit still looks at must not go before it.
+			TTLSecondsAfterFinished: max(spec.History.TTLSeconds, spec.Limits.WindowSeconds, spec.Limits.BackoffMaxSeconds,
+				spec.Recovery.StableSeconds),
+		},
+	}
+}
+
+// remediationName follows from what makes the attempt unique, so that the same attempt cannot be opened twice. The policy's
+// name leads, cut so that the whole stays within 63 characters; the hash is over the whole of it.
+func remediationName(namespace, policy string, at runcommand.Location, instanceID string, sequence int64) string {
+	const hashLength = 10
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%s/%s/%s/%d", namespace, policy, at.Account, at.Region, instanceID, sequence))
+	hash := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:hashLength]
+	lead := policy
+	if most := 63 - hashLength - 1; len(lead) > most {
+		lead = strings.TrimRight(lead[:most], "-.")
+	}
+	return lead + "-" + hash
+}

@@ -1,0 +1,130 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+)
+
+// answerGrace is added to the run time of the probe script: for the way to the node and back, and for reading.
+const answerGrace = 5 * time.Second
+
+// readGrace is how long after the deadline of a round its last read may take before it is judged without.
+const readGrace = 20 * time.Second
+
+// round is one probe of all instances of a policy, or of those that have to be probed again. The Prober fills it in the
+// background; Reconcile takes out what has come back.
+type round struct {
+	policy   types.NamespacedName
+	location runcommand.Location
+	// binding is in the comment of the commands and in the verdicts.
+	binding string
+	check   process.Check
+	// targets is set for a whole round; instanceIDs for one that confirms.
+	targets     *v1alpha1.Targets
+	instanceIDs []string
+	startTime   time.Time
+
+	mu sync.Mutex
+	// begun is set once the inventory was read and the commands were sent, as far as that was possible.
+	begun bool
+	// members are the instances that the round is about, without the excluded ones.
+	members []string
+	// known holds what is clear without a command, for instance that a node is offline, and was not collected yet.
+	known []finding
+	sends []*probeSend
+	// problem is the first error of AWS, if there was one.
+	problem *problem
+}
+
+// probeSend is one command of a round.
+type probeSend struct {
+	commandID   string
+	instanceIDs []string
+	sendTime    time.Time
+	deadline    time.Time
+	answered    map[string]bool
+	done        bool
+}
+
+// finding is what a round found out about one instance.
+type finding struct {
+	instanceID string
+	decide.Observation
+}
+
+// newBinding names a round in comments and verdicts, unique to policy, generation and time.
+func newBinding(policy *v1alpha1.RemediationPolicy, now time.Time) string {
+	return fmt.Sprintf("probe/%s/%d/%d", policy.UID, policy.Generation, now.UnixMicro())
+}
+
+// collect takes out what has come back since the last time, and reports whether the round is over.
+func (r *round) collect(now time.Time, region *runcommand.Region) (findings []finding, over bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		return nil, false
+	}
+	findings, r.known = r.known, nil
+	over = true
+	for _, send := range r.sends {
+		findings = append(findings, r.collectSend(now, region, send)...)
+		over = over && send.done
+	}
+	return findings, over
+}
+
+func (r *round) collectSend(now time.Time, region *runcommand.Region, send *probeSend) []finding {
+	if send.done {
+		return nil
+	}
+	observation, _ := region.Observe(send.commandID)
+	send.done = observation.Done || now.After(send.deadline.Add(readGrace))
+	var findings []finding
+	for _, id := range send.instanceIDs {
+		invocation, listed := observation.Invocations[id]
+		if send.answered[id] || (!send.done && !(listed && invocation.Status.Final())) {
+			continue
+		}
+		send.answered[id] = true
+		o := judge(invocation, listed, r.binding, observation)
+		o.ProbeTime, o.ReadTime, o.CommandID = send.sendTime, now, send.commandID
+		findings = append(findings, finding{id, o})
+	}
+	if send.done {
+		region.Forget(send.commandID)
+	}
+	return findings
+}
+
+// abandon stops reading the commands of the round.
+func (r *round) abandon(region *runcommand.Region) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, send := range r.sends {
+		region.Forget(send.commandID)
+	}
+}
+
+// lookAgain is when the round has to be looked at even if nothing is heard of it.
+func (r *round) lookAgain(now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	again := now.Add(readGrace)
+	for _, send := range r.sends {
+		if !send.done && send.deadline.After(now) && send.deadline.Before(again) {
+			again = send.deadline
+		}
+	}
+	return again
+}

@@ -1,0 +1,168 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+)
+
+const (
+	// maxInstances and maxReasons bound the lists in status, maxMessage a message in them.
+	maxInstances = 100
+	maxReasons   = 64
+	maxMessage   = 512
+	// heartbeat is how often the status of a policy is written while nothing happens.
+	heartbeat = 5 * time.Minute
+)
+
+// summarise makes up the status and writes it when it says something new.
+func (r *Reconciler) summarise(ctx context.Context, s *scope) error {
+	s.fillStatus()
+	s.setConditions()
+	for _, decision := range s.decisions {
+		if decision.Wait != nil {
+			s.lookAgain(decision.Wait.Until)
+		}
+	}
+	if !s.worthWriting() {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, s.policy, patch); err != nil {
+		return fmt.Errorf("writing status: %w", err)
+	}
+	r.emitEvents(s)
+	return nil
+}
+
+// worthWriting reports whether the status says something new. That a round was judged is news only now and then.
+func (s *scope) worthWriting() bool {
+	was, is := s.before.Status.DeepCopy(), s.policy.Status.DeepCopy()
+	if was.LastProbeTime != nil && is.LastProbeTime != nil && is.LastProbeTime.Sub(was.LastProbeTime.Time) < heartbeat {
+		was.LastProbeTime, is.LastProbeTime = nil, nil
+	}
+	return !equality.Semantic.DeepEqual(was, is)
+}
+
+// fillStatus fills in all but the conditions.
+func (s *scope) fillStatus() {
+	status := &s.policy.Status
+	status.ObservedGeneration = s.policy.Generation
+	status.Account, status.Region = s.fleet.location.Account, s.fleet.location.Region
+	if !s.fleet.judgeTime.IsZero() {
+		status.LastProbeTime = ptr.To(metav1.NewMicroTime(s.fleet.judgeTime))
+	}
+	for _, attempts := range s.attempts {
+		for _, a := range attempts {
+			if at := status.LastRemediationTime; !a.EndTime.IsZero() && (at == nil || a.EndTime.After(at.Time)) {
+				status.LastRemediationTime = ptr.To(metav1.NewMicroTime(a.EndTime))
+			}
+		}
+	}
+	var open []v1alpha1.OpeningRemediation
+	for _, claim := range status.Opening {
+		if claim.NotAfter.After(s.now) && !s.recorded(claim) {
+			open = append(open, claim)
+		}
+	}
+	status.Opening = open
+	s.countHealth()
+}
+
+// recorded reports whether the Remediation of a claim is known to exist.
+func (s *scope) recorded(claim v1alpha1.OpeningRemediation) bool {
+	return slices.ContainsFunc(s.attempts[string(claim.InstanceID)], func(a decide.Attempt) bool {
+		return a.Name == claim.Name && a.NotAfter.IsZero()
+	})
+}
+
+// countHealth fills in the numbers and lists. Before the first inventory there are none.
+func (s *scope) countHealth() {
+	status := &s.policy.Status
+	if s.fleet.judgeTime.IsZero() && len(s.fleet.states) == 0 {
+		return
+	}
+	counts := map[v1alpha1.Health]int32{}
+	reasons := map[string]int32{}
+	var instances []v1alpha1.InstanceStatus
+	for id, state := range s.fleet.states {
+		counts[state.Health]++
+		if state.Health == v1alpha1.HealthHealthy {
+			continue
+		}
+		reasons[state.Reason]++
+		instances = append(instances, v1alpha1.InstanceStatus{
+			InstanceID: v1alpha1.InstanceID(id), Health: state.Health, Since: metav1.NewMicroTime(state.Since),
+			Reason: state.Reason, Message: cut(state.Message, maxMessage),
+		})
+	}
+	status.Targets = ptr.To(int32(len(s.fleet.states)))
+	status.Healthy = ptr.To(counts[v1alpha1.HealthHealthy])
+	status.Unhealthy = ptr.To(counts[v1alpha1.HealthUnhealthy])
+	status.Held = ptr.To(counts[v1alpha1.HealthHeld])
+	status.Unknown = ptr.To(counts[v1alpha1.HealthUnknown])
+	status.Summary = summary(reasons)
+	status.Instances = s.worst(instances)
+}
+
+func summary(reasons map[string]int32) []v1alpha1.ReasonCount {
+	var counts []v1alpha1.ReasonCount
+	for reason, count := range reasons {
+		counts = append(counts, v1alpha1.ReasonCount{Reason: reason, Count: count})
+	}
+	slices.SortFunc(counts, func(a, b v1alpha1.ReasonCount) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
+	})
+	return counts[:min(len(counts), maxReasons)]
+}
+
+// worst returns the instances to list, Unhealthy ones first and those that have been so for long before others, each with
+// what keeps it from being recovered.
+func (s *scope) worst(instances []v1alpha1.InstanceStatus) []v1alpha1.InstanceStatus {
+	rank := map[v1alpha1.Health]int{v1alpha1.HealthUnhealthy: 0, v1alpha1.HealthHeld: 1, v1alpha1.HealthUnknown: 2}
+	slices.SortFunc(instances, func(a, b v1alpha1.InstanceStatus) int {
+		return cmp.Or(cmp.Compare(rank[a.Health], rank[b.Health]), a.Since.Compare(b.Since.Time),
+			cmp.Compare(a.InstanceID, b.InstanceID))
+	})
+	instances = instances[:min(len(instances), maxInstances)]
+	waits := map[string]*decide.Wait{}
+	for _, decision := range s.decisions {
+		waits[decision.InstanceID] = decision.Wait
+	}
+	for i := range instances {
+		if wait := waits[string(instances[i].InstanceID)]; wait != nil {
+			instances[i].Blocked = blocked(wait)
+		}
+	}
+	return instances
+}
+
+func blocked(wait *decide.Wait) *v1alpha1.Blocked {
+	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: cut(wait.Message, maxMessage)}
+	if !wait.Until.IsZero() {
+		b.Until = ptr.To(metav1.NewMicroTime(wait.Until))
+	}
+	return b
+}
+
+// cut shortens a text to at most so many bytes, without splitting a character.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len("...")], "") + "..."
+}
