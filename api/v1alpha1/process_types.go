@@ -35,30 +35,34 @@ type AbsolutePath string
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.name), has(self.systemdUnit), has(self.pidFile), has(self.command)].exists_one(x, x)",message="set exactly one of name, systemdUnit, pidFile and command"
 type ProcessSpec struct {
-	// name is the exact name of the process, as `ps -e` shows it, for example apache2. Names over 15 characters, which the
-	// kernel cuts off, are compared with the executable and the command line. Zombies and processes inside containers on
-	// the node do not count.
+	// name is the exact name of the process, as `ps -e` shows it, for example
+	// apache2. Names over 15 characters, which the kernel cuts off, are compared
+	// with the executable and the command line. Zombies and processes inside
+	// containers on the node do not count.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[^/\\x00-\\x1f]+$') && !self.contains('{{')",message="must be the plain name of the process, without '/', control characters or '{{'; to check something else use command"
 	// +optional
 	Name string `json:"name,omitempty"`
 
-	// systemdUnit is the full name of a unit that has to be active, for example httpd.service. While systemd itself starts,
-	// stops or reloads the unit, or when it is masked, the instance is Held.
+	// systemdUnit is the full name of a unit that has to be active, for example
+	// httpd.service. While systemd itself starts, stops or reloads the unit, or
+	// when it is masked, the instance is Held.
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9:_.@-]+[.](service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$') && !self.startsWith('-')",message="must be a full unit name with its type, for example httpd.service"
 	// +optional
 	SystemdUnit string `json:"systemdUnit,omitempty"`
 
-	// pidFile is the path of a file that holds the process id. The process has to be alive and not younger than the file:
-	// otherwise the id was reused.
+	// pidFile is the path of a file that holds the process id. The process has to
+	// be alive and not younger than the file: otherwise the id was reused.
 	// +optional
 	PIDFile AbsolutePath `json:"pidFile,omitempty"`
 
-	// command is a check that exits 0 when the process is healthy, and otherwise with another code, for example
-	// `curl -fsS -m 3 http://127.0.0.1/healthz`. One that cannot be found or run (exit 126 or 127), or does not end within
-	// probe.timeoutSeconds, is explained in the reason; only the time-out counts as unhealthy.
+	// command is a check that exits 0 when the process is healthy, and otherwise
+	// with another code, for example `curl -fsS -m 3 http://127.0.0.1/healthz`.
+	// One that cannot be found or run (exit 126 or 127), or does not end within
+	// probe.timeoutSeconds, is explained in the reason; only the time-out counts
+	// as unhealthy.
 	// +optional
 	Command ShellCommand `json:"command,omitempty"`
 }
@@ -67,38 +71,40 @@ type ProcessSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"
 type ProbeSpec struct {
-	// periodSeconds is the time between two probes of an instance, in seconds. Defaults to 30.
+	// periodSeconds is the time between two probes of an instance, in seconds.
+	// Defaults to 30.
 	// +kubebuilder:default=30
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
 	PeriodSeconds int32 `json:"periodSeconds,omitempty"`
 
-	// timeoutSeconds is how long one check may take on the node, in seconds. A check that takes longer is unhealthy.
-	// Defaults to 10.
+	// timeoutSeconds is how long one check may take on the node, in seconds. A
+	// check that takes longer is unhealthy. Defaults to 10.
 	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=300
 	// +optional
 	TimeoutSeconds int32 `json:"timeoutSeconds,omitempty"`
 
-	// failureThreshold is how many probes in a row have to find the process down before it is recovered. Defaults to 2.
+	// failureThreshold is how many probes in a row have to find the process down
+	// before it is recovered. Defaults to 2.
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	FailureThreshold int32 `json:"failureThreshold,omitempty"`
 
-	// confirmSeconds is how long after a failed probe the instance is probed again, alone, until failureThreshold is
-	// reached, in seconds. Defaults to 5.
+	// confirmSeconds is how long after a failed probe the instance is probed
+	// again, alone, until failureThreshold is reached, in seconds. Defaults to 5.
 	// +kubebuilder:default=5
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3600
 	// +optional
 	ConfirmSeconds int32 `json:"confirmSeconds,omitempty"`
 
-	// successThreshold is how many probes in a row have to find the process running before an instance that was down is
-	// Healthy again. Defaults to 1.
+	// successThreshold is how many probes in a row have to find the process
+	// running before an instance that was down is Healthy again. Defaults to 1.
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
@@ -114,10 +120,13 @@ type Health string
 const (
 	// HealthHealthy means that the process runs.
 	HealthHealthy Health = "Healthy"
-	// HealthUnhealthy means that the probe looked, on the node, and the process does not run. Only this is acted on.
+	// HealthUnhealthy means that the probe looked, on the node, and the process
+	// does not run. Only this is acted on.
 	HealthUnhealthy Health = "Unhealthy"
-	// HealthHeld means that the node says hands off: a hold file, a masked unit, or a unit that systemd is just changing.
+	// HealthHeld means that the node says hands off: a hold file, a masked unit,
+	// or a unit that systemd is just changing.
 	HealthHeld Health = "Held"
-	// HealthUnknown means that nobody knows: the node or AWS did not answer, or the probe could not look.
+	// HealthUnknown means that nobody knows: the node or AWS did not answer, or
+	// the probe could not look.
 	HealthUnknown Health = "Unknown"
 )

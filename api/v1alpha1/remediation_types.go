@@ -39,8 +39,9 @@ type RemediationSpec struct {
 	// +required
 	InstanceID InstanceID `json:"instanceID"`
 
-	// sequence numbers the attempts of all policies of this name on the instance, from 1. The name of the Remediation
-	// follows from it, so that the same attempt cannot be opened twice.
+	// sequence numbers the attempts of all policies of this name on the instance,
+	// from 1. The name of the Remediation follows from it, so that the same
+	// attempt cannot be opened twice.
 	// +kubebuilder:validation:Minimum=1
 	// +required
 	Sequence int64 `json:"sequence"`
@@ -54,7 +55,8 @@ type RemediationSpec struct {
 	// +required
 	Process ProcessSpec `json:"process"`
 
-	// checkTimeoutSeconds is how long one check of the process may take on the node, in seconds.
+	// checkTimeoutSeconds is how long one check of the process may take on the
+	// node, in seconds.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=300
 	// +required
@@ -70,7 +72,8 @@ type RemediationSpec struct {
 	// +required
 	Step RecoveryStep `json:"step"`
 
-	// openTime is when the controller opened the attempt, by its own clock. The limits count from it.
+	// openTime is when the controller opened the attempt, by its own clock. The
+	// limits count from it.
 	// +required
 	OpenTime metav1.MicroTime `json:"openTime"`
 
@@ -78,11 +81,13 @@ type RemediationSpec struct {
 	// +required
 	Detection Detection `json:"detection"`
 
-	// notAfter is the time after which nothing is sent any more and the node refuses to act.
+	// notAfter is the time after which nothing is sent any more and the node
+	// refuses to act.
 	// +required
 	NotAfter metav1.MicroTime `json:"notAfter"`
 
-	// ttlSecondsAfterFinished is how long the record is kept after its end, in seconds; longer where limits still need it.
+	// ttlSecondsAfterFinished is how long the record is kept after its end, in
+	// seconds; longer where limits still need it.
 	// +kubebuilder:validation:Minimum=0
 	// +required
 	TTLSecondsAfterFinished int32 `json:"ttlSecondsAfterFinished"`
@@ -120,7 +125,8 @@ type Detection struct {
 	// +required
 	Source DetectionSource `json:"source"`
 
-	// reason is the reason of the last failed probe, for example ProcessNotRunning.
+	// reason is the reason of the last failed probe, for example
+	// ProcessNotRunning.
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	Reason string `json:"reason"`
@@ -143,8 +149,9 @@ type Detection struct {
 	// +optional
 	CommandID string `json:"commandID,omitempty"`
 
-	// clockOffsetSeconds is how far the node's clock was ahead of the controller's at that probe, in seconds; negative
-	// when it was behind. The node compares notAfter with its own clock.
+	// clockOffsetSeconds is how far the node's clock was ahead of the controller's
+	// at that probe, in seconds; negative when it was behind. The node compares
+	// notAfter with its own clock.
 	// +optional
 	ClockOffsetSeconds int64 `json:"clockOffsetSeconds,omitempty"`
 }
@@ -177,8 +184,9 @@ type RemediationStatus struct {
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
 
-	// output is the beginning of what the step printed, at most 2 KiB, without control characters. It may hold secrets:
-	// reading Remediations is a role of its own.
+	// output is the beginning of what the step printed, at most 2 KiB, without
+	// control characters. It may hold secrets: reading Remediations is a role of
+	// its own.
 	// +kubebuilder:validation:MaxLength=2048
 	// +optional
 	Output string `json:"output,omitempty"`
@@ -192,6 +200,8 @@ type RemediationStatus struct {
 	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
 
 	// took is the time from the detection to the result, in whole seconds.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +optional
 	Took *metav1.Duration `json:"took,omitempty"`
 }
@@ -202,8 +212,9 @@ type CommandStatus struct {
 	// +required
 	Purpose CommandPurpose `json:"purpose"`
 
-	// intentTime is when the controller recorded that it is about to send. It is written once: a command whose intent is
-	// recorded may have been sent, and is looked up instead of being sent again.
+	// intentTime is when the controller recorded that it is about to send. It is
+	// written once: a command whose intent is recorded may have been sent, and is
+	// looked up instead of being sent again.
 	// +required
 	IntentTime metav1.MicroTime `json:"intentTime"`
 
@@ -220,7 +231,8 @@ type CommandStatus struct {
 	// +optional
 	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
 
-	// status is the last StatusDetails that AWS reported, for example InProgress or Success.
+	// status is the last StatusDetails that AWS reported, for example InProgress
+	// or Success.
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Status string `json:"status,omitempty"`
@@ -232,6 +244,8 @@ type CommandStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=rem
+// +kubebuilder:selectablefield:JSONPath=`.spec.policyRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.instanceID`
 // +kubebuilder:validation:XValidation:rule="self.spec == oldSelf.spec",message="spec is the record of an attempt and cannot be changed; to try again, the policy opens a new Remediation",fieldPath=".spec"
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.policyRef.name`,description="The policy that opened the attempt."
 // +kubebuilder:printcolumn:name="Instance",type=string,JSONPath=`.spec.instanceID`,description="The instance."

@@ -11,12 +11,13 @@ import (
 // RemediationPolicySpec is what a platform team declares: where, what to watch, how to bring it back, and how often at
 // most.
 type RemediationPolicySpec struct {
-	// suspend stops probing and recovery. What is in flight on a node ends there. Defaults to false.
+	// suspend stops probing and recovery. What is in flight on a node ends there.
+	// Defaults to false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// region is the AWS region of the instances. Defaults to the region of the controller; status.region says which one
-	// was taken.
+	// region is the AWS region of the instances. Defaults to the region of the
+	// controller; status.region says which one was taken.
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}$')",message="must be the code of an AWS region, for example eu-central-1"
 	// +optional
@@ -61,7 +62,8 @@ type Targets struct {
 	// +optional
 	InstanceIDs []InstanceID `json:"instanceIDs,omitempty"`
 
-	// tags selects the instances that have every one of these tags, at most 5 (the limit of SendCommand).
+	// tags selects the instances that have every one of these tags, at most 5 (the
+	// limit of SendCommand).
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=5
 	// +listType=map
@@ -69,7 +71,8 @@ type Targets struct {
 	// +optional
 	Tags []Tag `json:"tags,omitempty"`
 
-	// exclude takes instances out again. Nothing is ever run on an excluded instance, not even a probe.
+	// exclude takes instances out again. Nothing is ever run on an excluded
+	// instance, not even a probe.
 	// +optional
 	Exclude *Exclude `json:"exclude,omitempty"`
 }
@@ -85,7 +88,8 @@ type Exclude struct {
 	// +optional
 	InstanceIDs []InstanceID `json:"instanceIDs,omitempty"`
 
-	// tags leaves alone the instances that have every one of these tags, at most 5.
+	// tags leaves alone the instances that have every one of these tags, at most
+	// 5.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=5
 	// +listType=map
@@ -102,7 +106,8 @@ type Tag struct {
 	// +required
 	Key string `json:"key"`
 
-	// values of which the instance has to have one, at most 50 (the limit of SendCommand).
+	// values of which the instance has to have one, at most 50 (the limit of
+	// SendCommand).
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +kubebuilder:validation:items:MaxLength=256
@@ -113,15 +118,17 @@ type Tag struct {
 
 // RecoverySpec is the escalation ladder.
 type RecoverySpec struct {
-	// steps are taken one after the other, one for each attempt of an incident; the last one is repeated. 1 to 8.
+	// steps are taken one after the other, one for each attempt of an incident;
+	// the last one is repeated. 1 to 8.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +listType=atomic
 	// +required
 	Steps []RecoveryStep `json:"steps"`
 
-	// stableSeconds is how long an instance has to be healthy before an incident is over, in seconds: the next failure
-	// then starts at the first step again. Defaults to 600.
+	// stableSeconds is how long an instance has to be healthy before an incident
+	// is over, in seconds: the next failure then starts at the first step again.
+	// Defaults to 600.
 	// +kubebuilder:default=600
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=604800
@@ -135,7 +142,8 @@ type RecoverySpec struct {
 // +kubebuilder:validation:XValidation:rule="has(self.command)",message="say what to do: set command"
 // +kubebuilder:validation:XValidation:rule="!has(self.workingDirectory) || has(self.command)",message="workingDirectory goes with command; remove it or set command"
 type RecoveryStep struct {
-	// command is run by `sh` as root in a session of its own; what it starts survives it.
+	// command is run by `sh` as root in a session of its own; what it starts
+	// survives it.
 	// +optional
 	Command ShellCommand `json:"command,omitempty"`
 
@@ -143,14 +151,15 @@ type RecoveryStep struct {
 	// +optional
 	WorkingDirectory AbsolutePath `json:"workingDirectory,omitempty"`
 
-	// timeoutSeconds is how long the step may run before it is ended with everything in its session, in seconds.
-	// Defaults to 60.
+	// timeoutSeconds is how long the step may run before it is ended with
+	// everything in its session, in seconds. Defaults to 60.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3600
 	// +optional
 	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
 
-	// verifySeconds is how long the process may take to be healthy after the step has ended, in seconds. Defaults to 30.
+	// verifySeconds is how long the process may take to be healthy after the step
+	// has ended, in seconds. Defaults to 30.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3600
 	// +optional
@@ -161,22 +170,25 @@ type RecoveryStep struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.backoffSeconds) || !has(self.backoffMaxSeconds) || self.backoffMaxSeconds >= self.backoffSeconds",message="backoffMaxSeconds must not be less than backoffSeconds; raise backoffMaxSeconds"
 type LimitsSpec struct {
-	// attempts is how many attempts an instance gets within windowSeconds, successful or not. Defaults to 3.
+	// attempts is how many attempts an instance gets within windowSeconds,
+	// successful or not. Defaults to 3.
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
 
-	// windowSeconds is the sliding window of attempts, in seconds. Defaults to 3600.
+	// windowSeconds is the sliding window of attempts, in seconds. Defaults to
+	// 3600.
 	// +kubebuilder:default=3600
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=604800
 	// +optional
 	WindowSeconds int32 `json:"windowSeconds,omitempty"`
 
-	// backoffSeconds is the pause after the first attempt on an instance, in seconds; it doubles with each further attempt
-	// of the incident. Defaults to 60.
+	// backoffSeconds is the pause after the first attempt on an instance, in
+	// seconds; it doubles with each further attempt of the incident. Defaults to
+	// 60.
 	// +kubebuilder:default=60
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
@@ -190,8 +202,9 @@ type LimitsSpec struct {
 	// +optional
 	BackoffMaxSeconds int32 `json:"backoffMaxSeconds,omitempty"`
 
-	// maxConcurrent is how many instances may be under recovery at once: a number, or a percentage of the targets, rounded
-	// up, which never means more than 25. An attempt that did not recover its instance keeps its place through its
+	// maxConcurrent is how many instances may be under recovery at once: a number,
+	// or a percentage of the targets, rounded up, which never means more than 25.
+	// An attempt that did not recover its instance keeps its place through its
 	// backoff. Defaults to 10%.
 	// +kubebuilder:default="10%"
 	// +kubebuilder:validation:XIntOrString
@@ -203,14 +216,16 @@ type LimitsSpec struct {
 
 // HistorySpec says how long finished Remediations are kept. One that the limits still need is kept in any case.
 type HistorySpec struct {
-	// limit is how many finished Remediations of the policy are kept. Defaults to 100.
+	// limit is how many finished Remediations of the policy are kept. Defaults to
+	// 100.
 	// +kubebuilder:default=100
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	// +optional
 	Limit int32 `json:"limit,omitempty"`
 
-	// ttlSeconds is how long a finished Remediation is kept, in seconds. Defaults to 604800 (a week).
+	// ttlSeconds is how long a finished Remediation is kept, in seconds. Defaults
+	// to 604800 (a week).
 	// +kubebuilder:default=604800
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=31536000
@@ -220,7 +235,8 @@ type HistorySpec struct {
 
 // RemediationPolicyStatus is what the controller observed and decided.
 type RemediationPolicyStatus struct {
-	// observedGeneration is the metadata.generation that the rest of the status speaks of; -1 before the first look.
+	// observedGeneration is the metadata.generation that the rest of the status
+	// speaks of; -1 before the first look.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -261,8 +277,9 @@ type RemediationPolicyStatus struct {
 	// +optional
 	Unknown *int32 `json:"unknown,omitempty"`
 
-	// lastProbeTime is when the last whole round of probes was judged. While nothing changes it is written at most once
-	// in five minutes; Ready turns False when rounds are late.
+	// lastProbeTime is when the last whole round of probes was judged. While
+	// nothing changes it is written at most once in five minutes; Ready turns
+	// False when rounds are late.
 	// +optional
 	LastProbeTime *metav1.MicroTime `json:"lastProbeTime,omitempty"`
 
@@ -270,22 +287,25 @@ type RemediationPolicyStatus struct {
 	// +optional
 	LastRemediationTime *metav1.MicroTime `json:"lastRemediationTime,omitempty"`
 
-	// summary counts all instances that are not Healthy by their reason, the most frequent first.
+	// summary counts all instances that are not Healthy by their reason, the most
+	// frequent first.
 	// +kubebuilder:validation:MaxItems=64
 	// +listType=map
 	// +listMapKey=reason
 	// +optional
 	Summary []ReasonCount `json:"summary,omitempty"`
 
-	// instances lists instances that are not Healthy, at most 100: the Unhealthy ones first. Summary counts them all.
+	// instances lists instances that are not Healthy, at most 100: the Unhealthy
+	// ones first. Summary counts them all.
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=instanceID
 	// +optional
 	Instances []InstanceStatus `json:"instances,omitempty"`
 
-	// opening lists Remediations that are about to be created. It is written under an optimistic lock before any of them
-	// is, so that the limits hold over several replicas and restarts.
+	// opening lists Remediations that are about to be created. It is written under
+	// an optimistic lock before any of them is, so that the limits hold over
+	// several replicas and restarts.
 	// +kubebuilder:validation:MaxItems=100
 	// +listType=map
 	// +listMapKey=name
@@ -329,14 +349,16 @@ type InstanceStatus struct {
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// blocked says, for an Unhealthy instance that is not being recovered right now, why not. It is absent otherwise.
+	// blocked says, for an Unhealthy instance that is not being recovered right
+	// now, why not. It is absent otherwise.
 	// +optional
 	Blocked *Blocked `json:"blocked,omitempty"`
 }
 
 // Blocked says why an instance is not being recovered right now.
 type Blocked struct {
-	// reason is one of the reasons of the condition RemediationAllowed, or of a wait of this instance alone.
+	// reason is one of the reasons of the condition RemediationAllowed, or of a
+	// wait of this instance alone.
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	Reason string `json:"reason"`
@@ -346,7 +368,8 @@ type Blocked struct {
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// until is when it is looked at again at the latest; absent when that depends on something else than the clock.
+	// until is when it is looked at again at the latest; absent when that depends
+	// on something else than the clock.
 	// +optional
 	Until *metav1.MicroTime `json:"until,omitempty"`
 }
@@ -397,8 +420,8 @@ type RemediationPolicy struct {
 	// +required
 	Spec RemediationPolicySpec `json:"spec"`
 
-	// status is what the controller observed. A new policy reads as in progress: observedGeneration is -1 until it was
-	// looked at.
+	// status is what the controller observed. A new policy reads as in progress:
+	// observedGeneration is -1 until it was looked at.
 	// +kubebuilder:default={"observedGeneration":-1}
 	// +optional
 	Status RemediationPolicyStatus `json:"status,omitzero"`

@@ -39,7 +39,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 	s.region.Track(runcommand.Want{
 		Command:    runcommand.Command{ID: command.CommandID, RequestTime: ptr.Deref(command.SendTime, command.IntentTime).Time},
 		InstanceID: string(s.remediation.Spec.InstanceID),
-		Notify:     func() { r.notify(key) },
+		Notify:     func() { r.Notify(key) },
 	})
 	observation, _ := s.region.Observe(command.CommandID)
 	invocation, read := observation.Invocations[string(s.remediation.Spec.InstanceID)]
@@ -83,7 +83,7 @@ func (r *Reconciler) search(ctx context.Context, s *scope, command *v1alpha1.Com
 		InstanceID: string(s.remediation.Spec.InstanceID),
 		After:      command.IntentTime.Time,
 		Before:     s.remediation.Spec.NotAfter.Time,
-		Notify:     func() { r.notify(key) },
+		Notify:     func() { r.Notify(key) },
 	})
 	switch {
 	case result.Found.ID != "":

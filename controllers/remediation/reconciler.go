@@ -34,9 +34,8 @@ type Reconciler struct {
 	Events  events.EventRecorder
 	Clock   clock.PassiveClock
 	Regions *runcommand.Regions
-
-	// notify tells that a Remediation has news. It is called in the background.
-	notify func(types.NamespacedName)
+	// Notify tells that a Remediation has news. It is called in the background and must not block. SetupWithManager sets it.
+	Notify func(types.NamespacedName)
 }
 
 // scope is what one pass knows. Each phase adds to it.

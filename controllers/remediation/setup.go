@@ -28,7 +28,7 @@ const (
 // SetupWithManager lets the manager run the reconciler.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
 	news := make(chan event.TypedGenericEvent[types.NamespacedName], newsBuffer)
-	r.notify = func(remediation types.NamespacedName) {
+	r.Notify = func(remediation types.NamespacedName) {
 		news <- event.TypedGenericEvent[types.NamespacedName]{Object: remediation}
 	}
 	return builder.ControllerManagedBy(mgr).

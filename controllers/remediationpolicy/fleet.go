@@ -4,6 +4,7 @@
 package remediationpolicy
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ type fleet struct {
 	confirming []*round
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
+	// recalled remembers, by instance, the attempt whose outcome was taken over into its state.
+	recalled map[string]string
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
@@ -53,6 +56,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
+		recalled: map[string]string{},
 	}
 	if f.byPolicy == nil {
 		f.byPolicy = map[types.NamespacedName]*fleet{}
@@ -88,4 +92,7 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 		states[id] = state
 	}
 	f.states = states
+	gone := func(id string) bool { _, known := states[id]; return !known }
+	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
+	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }

@@ -186,26 +186,23 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 		}
 		return
 	}
-	runTime := process.ProbeTimeout(r.check)
 	for chunk := range slices.Chunk(ids, runcommand.MaxInstanceIDs) {
-		command := runcommand.ShellScript(script, runTime)
+		command := runcommand.ShellScript(script, process.ProbeTimeout(r.check))
 		command.Comment = r.binding
 		command.DeliveryTimeout = runcommand.MinDeliveryTimeout
 		command.InstanceIDs = chunk
-		p.send(ctx, region, r, command, runTime+answerGrace)
+		p.send(ctx, region, r, command)
 	}
 }
 
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
 // sent again, which for a probe does no harm.
-func (p *Prober) send(
-	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send, answerTime time.Duration,
-) {
+func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
 	for len(command.InstanceIDs) > 0 {
 		sendTime := p.clock.Now()
 		sent, err := region.Send(ctx, command)
 		if err == nil {
-			p.track(region, r, sent, command.InstanceIDs, sendTime, sendTime.Add(answerTime))
+			p.track(region, r, sent, command.InstanceIDs, sendTime)
 			return
 		}
 		var rest []string
@@ -225,9 +222,8 @@ func (p *Prober) send(
 	}
 }
 
-func (p *Prober) track(
-	region *runcommand.Region, r *round, sent runcommand.Command, ids []string, sendTime, deadline time.Time,
-) {
+func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, ids []string, sendTime time.Time) {
+	deadline := sendTime.Add(r.check.Timeout + answerGrace)
 	r.mu.Lock()
 	r.sends = append(r.sends, &probeSend{
 		commandID: sent.ID, instanceIDs: ids, sendTime: sendTime, deadline: deadline, answered: map[string]bool{},

@@ -34,7 +34,8 @@ type Reconciler struct {
 	Events  events.EventRecorder
 	Clock   clock.PassiveClock
 	Regions *runcommand.Regions
-	Prober  *Prober
+	// Prober begins the rounds. SetupWithManager sets it.
+	Prober *Prober
 
 	fleets fleets
 }
@@ -154,10 +155,11 @@ func (r *Reconciler) recall(ctx context.Context, s *scope) error {
 	for id, attempts := range s.attempts {
 		state, known := s.fleet.states[id]
 		last := attempts[len(attempts)-1]
-		if !known || !last.EndTime.After(state.Last.ProbeTime) {
+		if !known || last.Name == s.fleet.recalled[id] || last.EndTime.Before(state.Last.ProbeTime) {
 			continue
 		}
 		if o, ok := observationOf(last); ok {
+			s.fleet.recalled[id] = last.Name
 			s.apply(finding{id, o})
 		}
 	}

@@ -16,8 +16,9 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// answerGrace is added to the run time of the probe script: for the way to the node and back, and for reading.
-const answerGrace = 5 * time.Second
+// answerGrace is what a node may take to answer beside the time of the check itself: for the way to the node and back, and
+// for reading.
+const answerGrace = 10 * time.Second
 
 // readGrace is how long after the deadline of a round its last read may take before it is judged without.
 const readGrace = 20 * time.Second

@@ -98,6 +98,7 @@ func (r *Regions) Get(location Location) *Region {
 		client := ssm.NewFromConfig(r.config, func(o *ssm.Options) {
 			o.Region = location.Region
 			o.Retryer = retry.NewAdaptiveMode()
+			o.HTTPClient = plainBodyClient{o.HTTPClient}
 		})
 		region = newRegion(location, NewService(client, r.config.Credentials), r.clock)
 		r.regions[location] = region
