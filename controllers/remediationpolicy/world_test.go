@@ -88,7 +88,7 @@ func newWorld(nodes int) *world {
 	Expect(w.server.Start("")).To(Succeed())
 	DeferCleanup(w.server.Close)
 	for n := range nodes {
-		w.addNode(n)
+		Expect(w.server.AddInstance(scripted(w, n, map[string]string{"Role": "web"}))).To(Succeed())
 	}
 	w.addReplica()
 	return w
@@ -97,11 +97,10 @@ func newWorld(nodes int) *world {
 // id is the id of the n-th node.
 func id(n int) string { return fmt.Sprintf("i-%017x", n) }
 
-func (w *world) addNode(n int) {
+// scripted is the n-th node, with tags.
+func scripted(w *world, n int, tags map[string]string) ssmlocal.Instance {
 	w.nodes[id(n)] = &node{up: true, helps: true}
-	Expect(w.server.AddInstance(ssmlocal.Instance{
-		ID: id(n), Tags: map[string]string{"Role": "web"}, Runner: ssmlocal.Scripted(w.run),
-	})).To(Succeed())
+	return ssmlocal.Instance{ID: id(n), Tags: tags, Runner: ssmlocal.Scripted(w.run)}
 }
 
 // set changes the n-th node.
