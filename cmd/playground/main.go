@@ -74,11 +74,11 @@ func play(ctx context.Context, once bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, manager.stop()) }()
+	defer func() { err = errors.Join(err, manager.Stop()) }()
 
 	if err := tell(ctx, cluster, fleet); err != nil {
 		if ctx.Err() == nil {
-			manager.printLog()
+			printLog(manager)
 		}
 		return err
 	}

@@ -7,36 +7,23 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/ssm-remediator/ssm-remediator/hack/testenv"
 )
 
-// managerProcess is the manager, run as users run it: as a process of its own, with the rights of its service account.
-type managerProcess struct {
-	*daemon
-}
-
-func startManager(cluster *cluster, fleet *fleet, directory string) (*managerProcess, error) {
+// startManager runs the manager as users run it: as a process of its own, with the rights of its service account. Its
+// binary lies beside this one.
+func startManager(cluster *cluster, fleet *fleet, directory string) (*testenv.Daemon, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding the manager: %w", err)
 	}
-	binary := filepath.Join(filepath.Dir(self), "manager")
-	process, err := startDaemon(directory, binary,
-		[]string{
-			"KUBECONFIG=" + cluster.managerKubeconfig,
-			"AWS_ENDPOINT_URL=" + fleet.server.URL(),
-			"AWS_REGION=" + region, "AWS_ACCESS_KEY_ID=playground", "AWS_SECRET_ACCESS_KEY=playground",
-			"AWS_EC2_METADATA_DISABLED=true",
-		},
-		"--metrics-bind-address=0", "--health-probe-bind-address=0")
-	if err != nil {
-		return nil, err
-	}
-	return &managerProcess{process}, nil
+	return cluster.StartManager(directory, filepath.Join(filepath.Dir(self), "manager"), fleet.server.URL(), region)
 }
 
 // printLog prints what the manager logged, when the story did not go as it should.
-func (m *managerProcess) printLog() {
-	text, err := os.ReadFile(m.logFile)
+func printLog(manager *testenv.Daemon) {
+	text, err := os.ReadFile(manager.LogFile)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "reading the manager's log:", err)
 		return

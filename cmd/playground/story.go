@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/hack/testenv"
 )
 
 //go:embed policy.yaml
@@ -137,7 +138,7 @@ func indent(text string) string {
 }
 
 // invite says what to try while the playground stays up.
-func invite(cluster *cluster, fleet *fleet, manager *managerProcess) {
+func invite(cluster *cluster, fleet *fleet, manager *testenv.Daemon) {
 	chapter("It is yours now, until Ctrl-C")
 	say("In another terminal:")
 	say("  export KUBECONFIG=%s", cluster.Kubeconfig())
@@ -152,5 +153,5 @@ func invite(cluster *cluster, fleet *fleet, manager *managerProcess) {
 	say("  touch %s", fleet.instances[0].machine.Path("/run/ssm-remediator/hold"))
 	say("Apply a policy of your own, for example with a check of another kind:")
 	say("  kubectl get remediationpolicy web -o yaml | sed 's/name: web$/name: web2/' | kubectl apply -f -")
-	say("The manager logs into %s", manager.logFile)
+	say("The manager logs into %s", manager.LogFile)
 }

@@ -66,8 +66,9 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope) error {
 	status.ExitCode = o.exitCode
 	status.Output = cut(printable(o.output), maxOutput)
 	status.CompletionTime = ptr.To(metav1.NewMicroTime(s.now))
-	took := s.now.Sub(s.remediation.Spec.Detection.Time.Time).Round(time.Second)
-	status.Took = &metav1.Duration{Duration: max(took, 0)}
+	took := s.now.Sub(s.remediation.Spec.Detection.Time.Time)
+	// Whole seconds, rounded up: what took no time at all did not happen.
+	status.Took = &metav1.Duration{Duration: max(took+time.Second-1, time.Second).Truncate(time.Second)}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionTrue, Reason: string(o.result),
 		Message: cut(printable(o.message), maxMessage), ObservedGeneration: s.remediation.Generation,

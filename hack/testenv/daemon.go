@@ -1,7 +1,7 @@
 // Copyright The ssm-remediator Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package testenv
 
 import (
 	"errors"
@@ -13,22 +13,24 @@ import (
 	"time"
 )
 
-// daemon is a process in the background that logs into a file.
-type daemon struct {
+// Daemon is a process in the background that logs into a file.
+type Daemon struct {
+	// LogFile is the path of what it prints.
+	LogFile string
+
 	command *exec.Cmd
-	logFile string
 	ended   chan struct{}
 }
 
-// stopPatience is how long a daemon may take to end before it is killed.
+// stopPatience is how long a Daemon may take to end before it is killed.
 const stopPatience = 10 * time.Second
 
-// startDaemon starts a binary with a clean environment beside the given one. Its process group is its own, so that Ctrl-C
-// reaches only this program, which stops everything in order.
-func startDaemon(directory, binary string, env []string, args ...string) (*daemon, error) {
+// StartDaemon starts a binary with nothing in its environment but PATH, a HOME in the directory, which also gets its log, and
+// what is given. Its process group is its own, so that Ctrl-C reaches only this program, which stops everything in order.
+func StartDaemon(directory, binary string, env []string, args ...string) (*Daemon, error) {
 	name := filepath.Base(binary)
-	d := &daemon{logFile: filepath.Join(directory, name+".log"), ended: make(chan struct{})}
-	log, err := os.Create(d.logFile)
+	d := &Daemon{LogFile: filepath.Join(directory, name+".log"), ended: make(chan struct{})}
+	log, err := os.Create(d.LogFile)
 	if err != nil {
 		return nil, fmt.Errorf("making the log of %s: %w", name, err)
 	}
@@ -47,8 +49,8 @@ func startDaemon(directory, binary string, env []string, args ...string) (*daemo
 	return d, nil
 }
 
-// stop ends the process.
-func (d *daemon) stop() error {
+// Stop ends the process: it asks, and kills it after 10 s.
+func (d *Daemon) Stop() error {
 	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping %s: %w", d.command.Path, err)
 	}
