@@ -99,7 +99,7 @@ shellcheck: ## Lint the shell scripts, those that run on the nodes above all.
 vet: ## Run go vet, on every module.
 	@for module in $(MODULES); do
 	  echo "Vetting $$module"
-	  packages=$$($(GO) -C $$module list -tags e2e ./... 2>/dev/null)
+	  packages=$$($(GO) -C $$module list -tags e2e ./...)
 	  if [[ -n $$packages ]]; then $(GO) -C $$module vet -tags e2e $$packages; fi
 	done
 
