@@ -151,7 +151,7 @@ func invite(cluster *cluster, fleet *fleet, manager *testenv.Daemon) {
 	}
 	say("Hold an instance, so that nothing is done to it:")
 	say("  touch %s", fleet.instances[0].machine.Path("/run/ssm-remediator/hold"))
-	say("Apply a policy of your own, for example with a check of another kind:")
-	say("  kubectl get remediationpolicy web -o yaml | sed 's/name: web$/name: web2/' | kubectl apply -f -")
+	say("Apply a policy of your own: config/samples has some to start from. Or stop this one for a while:")
+	say(`  kubectl patch remediationpolicy web --type=merge -p '{"spec":{"suspend":true}}'`)
 	say("The manager logs into %s", manager.LogFile)
 }

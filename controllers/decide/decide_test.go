@@ -31,7 +31,7 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			want:     Wait{Reason: v1alpha1.BlockedSuspended, Message: "spec.suspend is true"},
 		},
 		"an attempt that runs is waited for": {
-			instance: down("i-1", 20, running(1)),
+			instance: down("i-1", 20, running()),
 			want:     Wait{Reason: v1alpha1.BlockedInProgress, Message: "Remediation httpd-x is running"},
 		},
 		"the backoff after the first attempt": {
@@ -183,7 +183,7 @@ func TestFleetKeepsToMaxConcurrent(t *testing.T) {
 			limit: intstr.FromInt32(2), targets: 10, instances: many(5), want: []string{"i-004", "i-003"},
 		},
 		"a running attempt takes a place": {
-			limit: intstr.FromInt32(2), targets: 10, instances: append(many(3), down("i-9", 50, running(1))), want: []string{"i-002"},
+			limit: intstr.FromInt32(2), targets: 10, instances: append(many(3), down("i-9", 50, running())), want: []string{"i-002"},
 		},
 		"an attempt that did not recover keeps its place through its backoff": {
 			limit: intstr.FromInt32(1), targets: 10,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 )
@@ -29,7 +28,7 @@ func defaults() *v1alpha1.RemediationPolicySpec {
 		},
 		Limits: v1alpha1.LimitsSpec{
 			Attempts: 3, WindowSeconds: 3600, BackoffSeconds: 60, BackoffMaxSeconds: 600,
-			MaxConcurrent: ptr.To(intstr.FromString("10%")),
+			MaxConcurrent: new(intstr.FromString("10%")),
 		},
 		History: v1alpha1.HistorySpec{Limit: 100, TTLSeconds: 604800},
 	}
@@ -52,7 +51,7 @@ func ended(sequence int64, number, step int32, result v1alpha1.Result, secondsAg
 	}
 }
 
-// running is an attempt that was opened ten seconds ago.
-func running(sequence int64) Attempt {
-	return Attempt{Name: "httpd-x", Sequence: sequence, Number: 1, Result: v1alpha1.ResultRunning, OpenTime: ago(10)}
+// running is a first attempt that was opened ten seconds ago.
+func running() Attempt {
+	return Attempt{Name: "httpd-x", Sequence: 1, Number: 1, Result: v1alpha1.ResultRunning, OpenTime: ago(10)}
 }

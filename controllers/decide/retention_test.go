@@ -47,7 +47,7 @@ func TestPrunable(t *testing.T) {
 			want: []string{"a", "b"},
 		},
 		"a running one never goes": {
-			limit: 1, attempts: map[string][]Attempt{"i-1": {running(1)}, "i-2": {running(1)}},
+			limit: 1, attempts: map[string][]Attempt{"i-1": {running()}, "i-2": {running()}},
 		},
 	}
 	for name, test := range tests {

@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -40,24 +39,36 @@ type outcome struct {
 func conclusion(i runcommand.Invocation, binding string) *outcome {
 	report, err := process.ReadReport(i.Output, binding)
 	switch {
-	case err == nil && report.Result == v1alpha1.ResultWithheld && report.Reason == process.ReasonAlreadyRan:
-		// The agent ran the command twice: the first run acted, and its report is gone.
-		return &outcome{v1alpha1.ResultLost, "the step ran once, and the agent then ran the command again, which replaced its report",
-			nil, ""}
 	case err == nil && report.Result != "":
-		return &outcome{report.Result, report.Message, report.ExitCode, report.Output}
-	case err == nil && report.Acted && i.Status == runcommand.StatusExecutionTimedOut:
-		return &outcome{v1alpha1.ResultTimedOut, "the agent ended the command while the step or its verification ran", nil, ""}
+		return reported(report)
 	case err == nil && report.Acted:
-		return &outcome{v1alpha1.ResultFailed, fmt.Sprintf(
-			"the command ended while the step or its verification ran (%s, exit code %d)", i.StatusText, i.ResponseCode), nil, ""}
+		return interrupted(i)
 	case i.Status == runcommand.StatusDeliveryTimedOut:
-		return &outcome{v1alpha1.ResultNotDelivered, "the node did not take the command in time", nil, ""}
+		return &outcome{result: v1alpha1.ResultNotDelivered, message: "the node did not take the command in time"}
 	default:
-		return &outcome{v1alpha1.ResultLost, fmt.Sprintf(
+		return &outcome{result: v1alpha1.ResultLost, message: fmt.Sprintf(
 			"the command ended without a report of the node (%s, exit code %d); whether the step ran is not known",
-			i.StatusText, i.ResponseCode), nil, ""}
+			i.StatusText, i.ResponseCode)}
 	}
+}
+
+// reported is the outcome of a script that came to its end.
+func reported(report process.Report) *outcome {
+	if report.Result == v1alpha1.ResultWithheld && report.Reason == process.ReasonAlreadyRan {
+		return &outcome{result: v1alpha1.ResultLost,
+			message: "the step ran once, and the agent then ran the command again, which replaced its report"}
+	}
+	return &outcome{report.Result, report.Message, report.ExitCode, report.Output}
+}
+
+// interrupted is the outcome of a script that began to act and was ended before its report.
+func interrupted(i runcommand.Invocation) *outcome {
+	if i.Status == runcommand.StatusExecutionTimedOut {
+		return &outcome{result: v1alpha1.ResultTimedOut,
+			message: "the agent ended the command while the step or its verification ran"}
+	}
+	return &outcome{result: v1alpha1.ResultFailed, message: fmt.Sprintf(
+		"the command ended while the step or its verification ran (%s, exit code %d)", i.StatusText, i.ResponseCode)}
 }
 
 // conclude records the result, and tells of it.
@@ -65,7 +76,7 @@ func (r *Reconciler) conclude(ctx context.Context, s *scope) error {
 	status, o := &s.remediation.Status, s.outcome
 	status.ExitCode = o.exitCode
 	status.Output = cut(printable(o.output), maxOutput)
-	status.CompletionTime = ptr.To(metav1.NewMicroTime(s.now))
+	status.CompletionTime = new(metav1.NewMicroTime(s.now))
 	took := s.now.Sub(s.remediation.Spec.Detection.Time.Time)
 	// Whole seconds, rounded up: what took no time at all did not happen.
 	status.Took = &metav1.Duration{Duration: max(took+time.Second-1, time.Second).Truncate(time.Second)}

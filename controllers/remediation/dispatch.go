@@ -82,7 +82,7 @@ func (r *Reconciler) send(ctx context.Context, s *scope, command runcommand.Send
 	switch {
 	case err == nil:
 		return sent, nil
-	case runcommand.AcceptedAfter(err) == runcommand.AcceptedUnclear:
+	case runcommand.MayBeAccepted(err):
 		// It may have been accepted. The intent stays, and the passes that follow look for it.
 		return sent, err
 	case runcommand.Classify(err) == runcommand.Throttled:
@@ -109,7 +109,7 @@ func (r *Reconciler) takeBack(ctx context.Context, s *scope) error {
 func (r *Reconciler) recordSent(ctx context.Context, s *scope, sent runcommand.Command) error {
 	command := run(s.remediation)
 	command.CommandID = sent.ID
-	command.SendTime = ptr.To(metav1.NewMicroTime(r.Clock.Now()))
+	command.SendTime = new(metav1.NewMicroTime(r.Clock.Now()))
 	command.Status = string(sent.Status)
 	return r.record(ctx, s)
 }

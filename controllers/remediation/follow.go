@@ -53,7 +53,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 		return r.recordProgress(ctx, s, command, observation.Command.Status)
 	}
 	command.Status = invocation.StatusText
-	command.CompletionTime = ptr.To(metav1.NewMicroTime(s.now))
+	command.CompletionTime = new(metav1.NewMicroTime(s.now))
 	return nil
 }
 

@@ -64,24 +64,14 @@ func (s *scope) withdraw(veto string) {
 // veto says why the attempt must not be sent any more, by what the reader knows; empty when it may.
 func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (string, error) {
 	spec := &s.remediation.Spec
-	now := r.Clock.Now()
-	if now.After(spec.NotAfter.Time) {
+	if r.Clock.Now().After(spec.NotAfter.Time) {
 		return fmt.Sprintf("it was not sent until %s (spec.notAfter)", spec.NotAfter.UTC().Format("15:04:05Z")), nil
 	}
 	if !s.remediation.DeletionTimestamp.IsZero() {
 		return "the Remediation was deleted", nil
 	}
-	policy := &v1alpha1.RemediationPolicy{}
-	err := reader.Get(ctx, types.NamespacedName{Namespace: s.remediation.Namespace, Name: spec.PolicyRef.Name}, policy)
-	switch {
-	case apierrors.IsNotFound(err) || err == nil && (policy.UID != spec.PolicyRef.UID || !policy.DeletionTimestamp.IsZero()):
-		return "the policy was deleted", nil
-	case err != nil:
-		return "", fmt.Errorf("reading the policy: %w", err)
-	case policy.Spec.Suspend:
-		return "the policy was suspended", nil
-	case policy.Generation != spec.PolicyRef.Generation:
-		return "the policy was changed", nil
+	if veto, err := vetoOfPolicy(ctx, reader, s.remediation.Namespace, spec.PolicyRef); veto != "" || err != nil {
+		return veto, err
 	}
 	own, err := r.Regions.Locate(ctx, spec.Region)
 	if err != nil {
@@ -89,6 +79,27 @@ func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (
 	}
 	if own.Account != spec.Account {
 		return fmt.Sprintf("the controller's credentials are for account %s now", own.Account), nil
+	}
+	return "", nil
+}
+
+// vetoOfPolicy says why the policy does not want the attempt any more.
+func vetoOfPolicy(
+	ctx context.Context, reader client.Reader, namespace string, ref v1alpha1.PolicyReference,
+) (string, error) {
+	policy := &v1alpha1.RemediationPolicy{}
+	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, policy)
+	switch {
+	case apierrors.IsNotFound(err):
+		return "the policy was deleted", nil
+	case err != nil:
+		return "", fmt.Errorf("reading the policy: %w", err)
+	case policy.UID != ref.UID, !policy.DeletionTimestamp.IsZero():
+		return "the policy was deleted", nil
+	case policy.Spec.Suspend:
+		return "the policy was suspended", nil
+	case policy.Generation != ref.Generation:
+		return "the policy was changed", nil
 	}
 	return "", nil
 }

@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -78,7 +77,7 @@ var _ = Describe("Limits", func() {
 
 	It("recover no more than maxConcurrent at a time", func() {
 		w := newWorld(6)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = ptr.To(intstr.FromInt32(2)) })
+		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(2)) })
 		for n := range 6 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}
@@ -97,7 +96,7 @@ var _ = Describe("Limits", func() {
 	It("hold over two replicas that both believe to be the leader", func() {
 		w := newWorld(4)
 		w.addReplica()
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = ptr.To(intstr.FromInt32(1)) })
+		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(1)) })
 		for n := range 4 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}
@@ -125,7 +124,7 @@ var _ = Describe("Limits", func() {
 		w := newWorld(3)
 		w.apply(func(s *v1alpha1.RemediationPolicySpec) {
 			s.History.Limit = 1
-			s.Limits.MaxConcurrent = ptr.To(intstr.FromInt32(3))
+			s.Limits.MaxConcurrent = new(intstr.FromInt32(3))
 		})
 		for n := range 3 {
 			w.set(n, down)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,23 +41,10 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
 		return nil
 	}
-	live := &v1alpha1.RemediationPolicy{}
-	if err := r.Live.Get(ctx, s.key(), live); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("reading the policy: %w", err))
+	live, claims, err := r.decideLive(ctx, s)
+	if err != nil || live == nil {
+		return err
 	}
-	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
-		s.decisions = nil // The cache will bring the change, and with it a pass of its own.
-		return nil
-	}
-	var list v1alpha1.RemediationList
-	err := r.Live.List(ctx, &list, client.InNamespace(s.policy.Namespace),
-		client.MatchingLabels{v1alpha1.LabelPolicy: s.policy.Name})
-	if err != nil {
-		return fmt.Errorf("reading Remediations: %w", err)
-	}
-	s.attempts = attemptsByInstance(s.now, list.Items, live.Status.Opening)
-	s.decisions = s.decideNow(s.attempts)
-	claims := openClaims(s.now, live.Status.Opening, list.Items)
 	remediations := s.remediations(maxOpening - len(claims))
 	if len(remediations) == 0 {
 		return nil
@@ -67,7 +53,7 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 		return err
 	}
 	for _, remediation := range remediations {
-		if err := r.Client.Create(ctx, remediation); err != nil && !apierrors.IsAlreadyExists(err) {
+		if err := r.Client.Create(ctx, remediation); client.IgnoreAlreadyExists(err) != nil {
 			return fmt.Errorf("creating Remediation: %w", err)
 		}
 		id := string(remediation.Spec.InstanceID)
@@ -75,6 +61,31 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 	}
 	s.decisions = s.decideNow(s.attempts)
 	return nil
+}
+
+// decideLive decides again on what the API server says, and returns the live policy and its open claims. It returns no
+// policy when this one is gone or was changed: the cache will bring that, and with it a pass of its own.
+func (r *Reconciler) decideLive(
+	ctx context.Context, s *scope,
+) (*v1alpha1.RemediationPolicy, []v1alpha1.OpeningRemediation, error) {
+	live := &v1alpha1.RemediationPolicy{}
+	// One that is gone stays empty, and differs by its uid.
+	if err := r.Live.Get(ctx, s.key(), live); client.IgnoreNotFound(err) != nil {
+		return nil, nil, fmt.Errorf("reading the policy: %w", err)
+	}
+	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
+		s.decisions = nil
+		return nil, nil, nil
+	}
+	var list v1alpha1.RemediationList
+	err := r.Live.List(ctx, &list, client.InNamespace(s.policy.Namespace),
+		client.MatchingLabels{v1alpha1.LabelPolicy: s.policy.Name})
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading Remediations: %w", err)
+	}
+	s.attempts = attemptsByInstance(s.now, list.Items, live.Status.Opening)
+	s.decisions = s.decideNow(s.attempts)
+	return live, openClaims(s.now, live.Status.Opening, list.Items), nil
 }
 
 // remediations are the objects for the decisions to act, at most so many.
@@ -115,8 +126,8 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 	id, act, state := decision.InstanceID, decision.Act, s.fleet.states[decision.InstanceID]
 	spec := s.policy.Spec
 	step := *spec.Recovery.Steps[act.Step].DeepCopy()
-	step.TimeoutSeconds = ptr.To(ptr.Deref(step.TimeoutSeconds, defaultStepTimeout))
-	step.VerifySeconds = ptr.To(ptr.Deref(step.VerifySeconds, defaultVerify))
+	step.TimeoutSeconds = new(ptr.Deref(step.TimeoutSeconds, defaultStepTimeout))
+	step.VerifySeconds = new(ptr.Deref(step.VerifySeconds, defaultVerify))
 	return &v1alpha1.Remediation{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:  s.policy.Namespace,

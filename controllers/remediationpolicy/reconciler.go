@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -130,7 +131,7 @@ func (r *Reconciler) locate(ctx context.Context, s *scope) error {
 	s.fleet.location = location
 	if err != nil {
 		s.problem = problemOf(err)
-		if _, ok := err.(*runcommand.NoRegionError); ok {
+		if _, ok := errors.AsType[*runcommand.NoRegionError](err); ok {
 			s.problem = &problem{v1alpha1.ReasonInvalidRequest, err.Error(), true}
 		}
 		s.lookAgain(s.now.Add(locateRetry))

@@ -94,7 +94,7 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 	var findings []finding
 	for _, id := range send.instanceIDs {
 		invocation, listed := observation.Invocations[id]
-		if send.answered[id] || (!send.done && !(listed && invocation.Status.Final())) {
+		if send.answered[id] || (!send.done && (!listed || !invocation.Status.Final())) {
 			continue
 		}
 		send.answered[id] = true

@@ -13,7 +13,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -64,12 +63,12 @@ func (s *scope) fillStatus() {
 	status.ObservedGeneration = s.policy.Generation
 	status.Account, status.Region = s.fleet.location.Account, s.fleet.location.Region
 	if !s.fleet.judgeTime.IsZero() {
-		status.LastProbeTime = ptr.To(metav1.NewMicroTime(s.fleet.judgeTime))
+		status.LastProbeTime = new(metav1.NewMicroTime(s.fleet.judgeTime))
 	}
 	for _, attempts := range s.attempts {
 		for _, a := range attempts {
 			if at := status.LastRemediationTime; !a.EndTime.IsZero() && (at == nil || a.EndTime.After(at.Time)) {
-				status.LastRemediationTime = ptr.To(metav1.NewMicroTime(a.EndTime))
+				status.LastRemediationTime = new(metav1.NewMicroTime(a.EndTime))
 			}
 		}
 	}
@@ -110,11 +109,11 @@ func (s *scope) countHealth() {
 			Reason: state.Reason, Message: cut(state.Message, maxMessage),
 		})
 	}
-	status.Targets = ptr.To(int32(len(s.fleet.states)))
-	status.Healthy = ptr.To(counts[v1alpha1.HealthHealthy])
-	status.Unhealthy = ptr.To(counts[v1alpha1.HealthUnhealthy])
-	status.Held = ptr.To(counts[v1alpha1.HealthHeld])
-	status.Unknown = ptr.To(counts[v1alpha1.HealthUnknown])
+	status.Targets = new(int32(len(s.fleet.states)))
+	status.Healthy = new(counts[v1alpha1.HealthHealthy])
+	status.Unhealthy = new(counts[v1alpha1.HealthUnhealthy])
+	status.Held = new(counts[v1alpha1.HealthHeld])
+	status.Unknown = new(counts[v1alpha1.HealthUnknown])
 	status.Summary = summary(reasons)
 	status.Instances = s.worst(instances)
 }
@@ -154,7 +153,7 @@ func (s *scope) worst(instances []v1alpha1.InstanceStatus) []v1alpha1.InstanceSt
 func blocked(wait *decide.Wait) *v1alpha1.Blocked {
 	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: cut(wait.Message, maxMessage)}
 	if !wait.Until.IsZero() {
-		b.Until = ptr.To(metav1.NewMicroTime(wait.Until))
+		b.Until = new(metav1.NewMicroTime(wait.Until))
 	}
 	return b
 }

@@ -20,7 +20,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -84,7 +83,7 @@ func newWorld(nodes int) *world {
 		clock:     clocktesting.NewFakeClock(time.Date(2026, 3, 29, 12, 0, 0, 0, time.UTC)),
 		nodes:     map[string]*node{},
 	}
-	w.server = ssmlocal.New(ssmlocal.Options{Clock: w.clock, ReadLag: ptr.To(time.Duration(0))})
+	w.server = ssmlocal.New(ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))})
 	Expect(w.server.Start("")).To(Succeed())
 	DeferCleanup(w.server.Close)
 	for n := range nodes {
@@ -192,7 +191,7 @@ func stepOf(script string) string {
 }
 
 // addReplica adds controllers that know nothing yet.
-func (w *world) addReplica() *replica {
+func (w *world) addReplica() {
 	config := aws.Config{
 		Region: location.Region, BaseEndpoint: aws.String(w.server.URL()),
 		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
@@ -210,7 +209,6 @@ func (w *world) addReplica() *replica {
 		Notify: func(types.NamespacedName) {},
 	}
 	w.replicas = append(w.replicas, r)
-	return r
 }
 
 // apply creates the policy httpd over all nodes with the tag Role=web, after a change of its spec.

@@ -124,7 +124,7 @@ type NodeFilter struct {
 // All methods return errors that Classify understands.
 type Service interface {
 	// Send sends a command. It is never retried in here: SendCommand has no idempotency token, so a second try could be a
-	// second execution. Accepted tells what an error proves.
+	// second execution. MayBeAccepted tells what an error proves.
 	Send(ctx context.Context, s Send) (Command, error)
 	// Commands lists commands, the newest first. A command that was just sent may be missing.
 	Commands(ctx context.Context, f CommandFilter) ([]Command, error)

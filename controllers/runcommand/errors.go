@@ -106,15 +106,13 @@ func (e *credentialsError) Unwrap() error { return e.err }
 
 // Classify tells what an error of a Service means.
 func Classify(err error) Class {
-	var noCredentials *credentialsError
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if class, known := classes[api.ErrorCode()]; known {
 			return class
 		}
 		return classOfStatus(err)
 	}
-	if errors.As(err, &noCredentials) {
+	if _, ok := errors.AsType[*credentialsError](err); ok {
 		return Denied
 	}
 	return Unavailable
@@ -138,24 +136,10 @@ func classOfStatus(err error) Class {
 	}
 }
 
-// Accepted tells what an error of Send proves about the command.
-type Accepted bool
-
-const (
-	// AcceptedNo means that AWS said no: there is no such command.
-	AcceptedNo Accepted = false
-	// AcceptedUnclear means that the command may exist: it has to be looked up, and never to be sent again.
-	AcceptedUnclear Accepted = true
-)
-
-// AcceptedAfter tells whether the command may exist although Send returned err. Only an answer of AWS that refuses the
-// request proves that it does not; a lost connection, a time-out or an error of the service proves nothing.
-func AcceptedAfter(err error) Accepted {
-	if Classify(err) == Unavailable {
-		return AcceptedUnclear
-	}
-	return AcceptedNo
-}
+// MayBeAccepted tells whether the command may exist although Send returned err: then it has to be looked up, and never to be
+// sent again. Only an answer of AWS that refuses the request proves that there is none; a lost connection, a time-out or an
+// error of the service proves nothing.
+func MayBeAccepted(err error) bool { return Classify(err) == Unavailable }
 
 var instanceIDs = regexp.MustCompile(`\bm?i-[0-9a-z]{8,17}\b`)
 
@@ -168,8 +152,7 @@ func InvalidInstances(err error) []string {
 // characters.
 func Words(err error) string {
 	text := err.Error()
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		text = fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	} else if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"

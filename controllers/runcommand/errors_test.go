@@ -20,22 +20,22 @@ func TestErrorsOfASend(t *testing.T) {
 	tests := map[string]struct {
 		fault        ssmlocal.Fault
 		wantClass    Class
-		wantAccepted Accepted
+		wantAccepted bool
 		wantRuns     int
 	}{
-		"throttled":             {ssmlocal.Fault{Code: "ThrottlingException"}, Throttled, AcceptedNo, 0},
-		"denied":                {ssmlocal.Fault{Code: "AccessDeniedException"}, Denied, AcceptedNo, 0},
-		"expired credentials":   {ssmlocal.Fault{Code: "ExpiredTokenException"}, Denied, AcceptedNo, 0},
-		"no such instance":      {ssmlocal.Fault{Code: "InvalidInstanceId"}, InvalidInstance, AcceptedNo, 0},
-		"invalid":               {ssmlocal.Fault{Code: "ValidationException"}, Invalid, AcceptedNo, 0},
-		"a refusal of no known": {ssmlocal.Fault{Code: "SomethingNew"}, Invalid, AcceptedNo, 0},
-		"forbidden in general":  {ssmlocal.Fault{Code: "SomethingNew", HTTPStatus: 403}, Denied, AcceptedNo, 0},
+		"throttled":             {ssmlocal.Fault{Code: "ThrottlingException"}, Throttled, false, 0},
+		"denied":                {ssmlocal.Fault{Code: "AccessDeniedException"}, Denied, false, 0},
+		"expired credentials":   {ssmlocal.Fault{Code: "ExpiredTokenException"}, Denied, false, 0},
+		"no such instance":      {ssmlocal.Fault{Code: "InvalidInstanceId"}, InvalidInstance, false, 0},
+		"invalid":               {ssmlocal.Fault{Code: "ValidationException"}, Invalid, false, 0},
+		"a refusal of no known": {ssmlocal.Fault{Code: "SomethingNew"}, Invalid, false, 0},
+		"forbidden in general":  {ssmlocal.Fault{Code: "SomethingNew", HTTPStatus: 403}, Denied, false, 0},
 		"an internal error": {
-			ssmlocal.Fault{Code: "InternalServerError", HTTPStatus: 500}, Unavailable, AcceptedUnclear, 0,
+			ssmlocal.Fault{Code: "InternalServerError", HTTPStatus: 500}, Unavailable, true, 0,
 		},
-		"unavailable":        {ssmlocal.Fault{Code: "ServiceUnavailable", HTTPStatus: 503}, Unavailable, AcceptedUnclear, 0},
-		"no connection":      {ssmlocal.Fault{DropBefore: true}, Unavailable, AcceptedUnclear, 0},
-		"the answer is lost": {ssmlocal.Fault{DropAfter: true}, Unavailable, AcceptedUnclear, 1},
+		"unavailable":        {ssmlocal.Fault{Code: "ServiceUnavailable", HTTPStatus: 503}, Unavailable, true, 0},
+		"no connection":      {ssmlocal.Fault{DropBefore: true}, Unavailable, true, 0},
+		"the answer is lost": {ssmlocal.Fault{DropAfter: true}, Unavailable, true, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestErrorsOfASend(t *testing.T) {
 			_, err := w.region.Send(t.Context(), send)
 			w.Expect(err).To(HaveOccurred())
 			w.Expect(Classify(err)).To(Equal(test.wantClass))
-			w.Expect(AcceptedAfter(err)).To(Equal(test.wantAccepted))
+			w.Expect(MayBeAccepted(err)).To(Equal(test.wantAccepted))
 			w.Expect(w.server.Calls()["SendCommand"]).To(Equal(1), "a send is never retried")
 			w.Expect(w.server.Ledger()).To(HaveLen(test.wantRuns))
 		})
@@ -60,7 +60,7 @@ func TestASendWithoutCredentialsIsRefusedForSure(t *testing.T) {
 	}))
 	_, err := service.Send(t.Context(), Send{})
 	g.Expect(Classify(err)).To(Equal(Denied))
-	g.Expect(AcceptedAfter(err)).To(Equal(AcceptedNo))
+	g.Expect(MayBeAccepted(err)).To(BeFalse())
 }
 
 func TestInvalidInstances(t *testing.T) {

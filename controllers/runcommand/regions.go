@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"k8s.io/utils/clock"
@@ -29,8 +28,8 @@ type Region struct {
 	wake chan struct{}
 }
 
-// Regions holds the Regions that are in use, one for each location, so that all policies of a location share one client,
-// with its rate limit, and one Tracker. It is a Runnable of the manager, which owns the goroutines.
+// Regions holds the Regions that are in use, one for each location, so that all policies of a location share one client
+// and one Tracker. It is a Runnable of the manager, which owns the goroutines.
 type Regions struct {
 	config aws.Config
 	clock  clock.WithTicker
@@ -94,10 +93,8 @@ func (r *Regions) Get(location Location) *Region {
 	r.mu.Lock()
 	region, known := r.regions[location]
 	if !known {
-		// Adaptive mode slows all calls of the client down when one is throttled; that needs one client for all.
 		client := ssm.NewFromConfig(r.config, func(o *ssm.Options) {
 			o.Region = location.Region
-			o.Retryer = retry.NewAdaptiveMode()
 			o.HTTPClient = plainBodyClient{o.HTTPClient}
 		})
 		region = newRegion(location, NewService(client, r.config.Credentials), r.clock)

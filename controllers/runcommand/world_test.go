@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	. "github.com/onsi/gomega"
 	clocktesting "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
 
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 )
@@ -35,7 +34,7 @@ func id(n int) string { return fmt.Sprintf("i-%017x", n) }
 func newWorld(t *testing.T, nodes int, options ...func(*ssmlocal.Options)) *world {
 	t.Helper()
 	w := &world{WithT: NewWithT(t), t: t, clock: clocktesting.NewFakeClock(noon), outcome: ssmlocal.Healthy}
-	o := ssmlocal.Options{Clock: w.clock, ReadLag: ptr.To(time.Duration(0))}
+	o := ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))}
 	for _, change := range options {
 		change(&o)
 	}

@@ -159,7 +159,7 @@ spec:
   recovery: {steps: [{command: %q}]}
 `, name, process, recovery), "apply", "-f", "-")
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(func(ctx SpecContext) {
+	DeferCleanup(func(ctx context.Context) {
 		_, err := cluster.Kubectl(ctx, "", "delete", "remediationpolicy", name)
 		Expect(err).NotTo(HaveOccurred())
 	})

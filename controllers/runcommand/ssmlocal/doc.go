@@ -1,0 +1,19 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ssmlocal is a local Systems Manager endpoint that the real AWS SDK talks to over HTTP. It keeps the rules of Run
+// Command (limits, statuses, counts, time-outs, eventually consistent reads, ramp-up, truncation) and really runs commands.
+//
+//	SDK ── HTTP ── protocol, faults, rate limit ── operation ─┐
+//	                                                          ▼
+//	              commands ── ramp-up ── delivery ── instance ── Runner: Local (real processes on a machine)
+//	                  ▲                                  │               Scripted (a Go function)
+//	                  └────────── status, output ◄───────┴── ledger of executions
+//
+// Time comes from an injected clock, and what it changes is worked out when somebody looks: each call first replays, in
+// order, the events that have become due (a delivery, the end of a scripted execution, a time-out). So a stepped clock
+// gives the same answers every time, and ten thousand scripted instances need no goroutine. Only Local runners have
+// goroutines of their own.
+//
+// Where AWS's texts leave a rule open, the comment at the rule says what was chosen.
+package ssmlocal

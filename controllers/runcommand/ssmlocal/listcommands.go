@@ -1,0 +1,109 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package ssmlocal
+
+import "iter"
+
+// maxPage is the size of a page of commands or invocations, by default and at most.
+const maxPage = 50
+
+// listRequest is what ListCommands and ListCommandInvocations have in common.
+type listRequest struct {
+	CommandID  string `json:"CommandId"`
+	InstanceID string `json:"InstanceId"`
+	Filters    []filter
+	MaxResults *int
+	NextToken  string
+}
+
+func (r *listRequest) validate() error {
+	var v violations
+	v.between("maxResults", r.MaxResults, 1, maxPage)
+	if r.CommandID != "" {
+		v.commandID(r.CommandID)
+	}
+	if r.InstanceID != "" {
+		v.instance("instanceId", r.InstanceID)
+	}
+	return v.err()
+}
+
+type listCommandsAnswer struct {
+	Commands  []wireCommand
+	NextToken string
+}
+
+// listCommands lists commands with their counts, the newest first.
+func (s *Server) listCommands(r *listRequest, f Fault) (any, error) {
+	if err := r.validate(); err != nil {
+		return nil, err
+	}
+	sel, err := parseFilters(r.Filters, commandStatuses,
+		"InvokedAfter", "InvokedBefore", "Status", "ExecutionStage", "DocumentName")
+	if err != nil {
+		return nil, err
+	}
+	if r.InstanceID != "" && sel.status == "Pending" {
+		return nil, errorf("ValidationException", "InstanceID cannot be combined with the Status filter Pending: "+
+			"such commands have not reached the instance yet.")
+	}
+	from, given, err := parsePosition(r.NextToken)
+	if err != nil {
+		return nil, err
+	}
+	answer := listCommandsAnswer{Commands: []wireCommand{}}
+	for c := range s.newestFirst(r.CommandID, f.Reverse) {
+		if given && !follows(c.seq, from.seq, f.Reverse) || !sel.listed(c, r.InstanceID) {
+			continue
+		}
+		if len(answer.Commands) == pageSize(r.MaxResults, maxPage) {
+			answer.NextToken = from.token()
+			break
+		}
+		answer.Commands = append(answer.Commands, c.wire())
+		from = position{seq: c.seq}
+	}
+	return answer, nil
+}
+
+// listed says whether a command belongs into a list of commands. One that has not reached an instance yet is not among the
+// commands of that instance.
+func (sel *selection) listed(c *command, instanceID string) bool {
+	if instanceID != "" {
+		if i := c.find(instanceID); i == nil || i.details == pending {
+			return false
+		}
+	}
+	return sel.command(c) && sel.matches(c.status())
+}
+
+// newestFirst walks the commands that reads see: all, or the one with an id.
+func (s *Server) newestFirst(id string, reverse bool) iter.Seq[*command] {
+	commands := s.commands
+	if id != "" {
+		commands = nil
+		if c := s.byID[id]; c != nil {
+			commands = []*command{c}
+		}
+	}
+	return func(yield func(*command) bool) {
+		for n := range commands {
+			c := commands[len(commands)-1-n]
+			if reverse {
+				c = commands[n]
+			}
+			if !c.visible.After(s.now) && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// follows says whether a command comes after another one in a list.
+func follows(seq, other int64, reverse bool) bool {
+	if reverse {
+		return seq > other
+	}
+	return seq < other
+}
