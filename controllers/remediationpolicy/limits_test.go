@@ -28,9 +28,13 @@ var _ = Describe("Limits", func() {
 		Expect(w.results()).To(Equal([]v1alpha1.Result{ineffective}))
 		Expect(w.blocked(0).Reason).To(Equal(v1alpha1.BlockedBackoff))
 
-		w.advance(60 * time.Second)
+		for range 12 {
+			w.leap(5 * time.Second)
+		}
 		Expect(w.results()).To(HaveLen(2), "a minute later")
-		w.advance(115 * time.Second)
+		for range 23 {
+			w.leap(5 * time.Second)
+		}
 		Expect(w.results()).To(HaveLen(2), "the pause has doubled")
 		w.advance(10 * time.Second)
 		Expect(w.results()).To(Equal([]v1alpha1.Result{ineffective, ineffective, ineffective}))
@@ -44,8 +48,8 @@ var _ = Describe("Limits", func() {
 		w.pass()
 		Expect(w.blocked(0).Reason).To(Equal(v1alpha1.BlockedAttemptsExhausted))
 		Expect(w.blocked(0).Until.Time).To(BeTemporally("~", first.Add(time.Hour), time.Second))
-		for range 80 {
-			w.leap(30 * time.Second)
+		for range 20 {
+			w.leap(2 * time.Minute)
 		}
 		Expect(w.recoveries()).To(HaveLen(3))
 		w.clock.SetTime(first.Add(time.Hour))
@@ -174,6 +178,8 @@ var _ = Describe("A change of mind", func() {
 		Expect(w.results()).To(Equal([]v1alpha1.Result{v1alpha1.ResultWithdrawn}))
 		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Suspended"))
 		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("False/Suspended"))
+		Expect(w.policy().Status.Instances).To(BeEmpty(), "nobody knows any more")
+		Expect(w.policy().Status.Unhealthy).To(BeNil())
 		w.server.ResetCalls()
 		w.advance(60 * time.Second)
 		Expect(w.server.Calls()).NotTo(HaveKey("SendCommand"))

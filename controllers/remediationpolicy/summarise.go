@@ -89,9 +89,15 @@ func (s *scope) recorded(claim v1alpha1.OpeningRemediation) bool {
 	})
 }
 
-// countHealth fills in the numbers and lists. Before the first inventory there are none.
+// countHealth fills in the numbers and lists. Until the first inventory they stay as they were, and while the policy is
+// suspended nobody knows them.
 func (s *scope) countHealth() {
 	status := &s.policy.Status
+	if s.policy.Spec.Suspend {
+		status.Targets, status.Healthy, status.Unhealthy, status.Held, status.Unknown = nil, nil, nil, nil, nil
+		status.Summary, status.Instances = nil, nil
+		return
+	}
 	if s.fleet.judgeTime.IsZero() && len(s.fleet.states) == 0 {
 		return
 	}
