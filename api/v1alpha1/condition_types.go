@@ -49,6 +49,8 @@ const (
 
 	// ReasonAllowed is the reason of RemediationAllowed=True.
 	ReasonAllowed = "Allowed"
+	// ReasonOpeningFailed is the reason of RemediationAllowed=False when the API server refuses a Remediation.
+	ReasonOpeningFailed = "OpeningFailed"
 )
 
 // Reasons why a single Unhealthy instance is not being recovered right now (status.instances[].blocked.reason).
@@ -61,10 +63,8 @@ const (
 	BlockedAttemptsExhausted = "AttemptsExhausted"
 	// BlockedMaxConcurrent means that limits.maxConcurrent instances are under recovery.
 	BlockedMaxConcurrent = "MaxConcurrent"
-	// BlockedAwaitingProbe means that no probe has looked since the last attempt.
+	// BlockedAwaitingProbe means that a fresh probe has to find the process down first.
 	BlockedAwaitingProbe = "AwaitingProbe"
-	// BlockedSuspended means that spec.suspend is true.
-	BlockedSuspended = ReasonSuspended
 )
 
 // ConditionComplete is True when a Remediation has ended, and its reason is the result; while it runs it is False with the

@@ -140,7 +140,7 @@ type Detection struct {
 	// +required
 	FirstFailureTime metav1.MicroTime `json:"firstFailureTime"`
 
-	// time is when the failed probe that reached the threshold was read.
+	// time is when the last failed probe was read, on which the attempt rests.
 	// +required
 	Time metav1.MicroTime `json:"time"`
 

@@ -62,7 +62,7 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
 		Clock: clk, Regions: regions,
 	}
-	if err := remediations.SetupWithManager(mgr); err != nil {
+	if err := remediations.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of Remediations: %w", err)
 	}
 	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {

@@ -47,8 +47,9 @@ type Decision struct {
 	Wait       *Wait
 }
 
-// Fleet decides for all instances of a policy, in the order in which they went down. targets is how many the policy
-// matches.
+// Fleet decides for all instances of a policy. Places go to those that were not tried yet, in the order in which they went
+// down, and then to those whose last attempt ended longest ago: one that cannot be recovered must not starve the others.
+// targets is how many the policy matches.
 func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, instances []Instance) []Decision {
 	most := MaxConcurrent(spec.Limits.MaxConcurrent, targets)
 	taken := 0
@@ -62,7 +63,9 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 		order[i] = &instances[i]
 	}
 	slices.SortFunc(order, func(a, b *Instance) int {
-		return cmp.Or(a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
+		triedA, _ := newest(a.Attempts)
+		triedB, _ := newest(b.Attempts)
+		return cmp.Or(triedA.EndTime.Compare(triedB.EndTime), a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
 	})
 	var decisions []Decision
 	for _, i := range order {
@@ -70,7 +73,8 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 			continue
 		}
 		decision := one(now, spec, i)
-		if decision.Act != nil && !holdsSlot(now, spec, i) {
+		// One that holds a place already waits, for its attempt or its backoff.
+		if decision.Act != nil {
 			if taken >= most {
 				decision.Act, decision.Wait = nil, &Wait{
 					Reason:  v1alpha1.BlockedMaxConcurrent,
@@ -106,10 +110,10 @@ func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) Decis
 	}
 	last, tried := newest(i.Attempts)
 	switch {
-	case spec.Suspend:
-		return wait(v1alpha1.BlockedSuspended, time.Time{}, "spec.suspend is true")
+	case tried && last.Running() && !last.NotAfter.IsZero():
+		return wait(v1alpha1.BlockedInProgress, last.NotAfter, "Remediation %s is being opened", last.Name)
 	case tried && last.Running():
-		return wait(v1alpha1.BlockedInProgress, last.NotAfter, "Remediation %s is running", last.Name)
+		return wait(v1alpha1.BlockedInProgress, time.Time{}, "Remediation %s is running", last.Name)
 	case tried && last.backoffUntil(spec.Limits).After(now):
 		return wait(v1alpha1.BlockedBackoff, last.backoffUntil(spec.Limits),
 			"attempt %d ended as %s; the next one waits (limits.backoffSeconds)", last.Number, last.Result)
@@ -120,18 +124,17 @@ func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) Decis
 		return wait(v1alpha1.BlockedAttemptsExhausted, until,
 			"%d attempts within %d seconds (limits.attempts, limits.windowSeconds)", len(counted), spec.Limits.WindowSeconds)
 	}
-	if !i.State.Down(spec.Probe) || (tried && i.State.Last.ProbeTime.Before(last.EndTime)) {
+	if !i.State.Down(spec.Probe) || i.State.Last.ProbeTime.Before(last.EndTime) || i.State.stale(now, spec.Probe) {
 		return wait(v1alpha1.BlockedAwaitingProbe, time.Time{}, "the next probe has to find the process down again")
 	}
 	return Decision{InstanceID: i.ID, Act: next(spec, i.State, last)}
 }
 
-// next is the attempt that follows. An incident goes on until the instance has been healthy for recovery.stableSeconds
-// after an attempt; within it each attempt that counted moves one step up the ladder, and the last step is repeated.
+// next is the attempt that follows. Within an incident each attempt that counted moves one step up the ladder, and the last
+// step is repeated.
 func next(spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Act {
 	act := &Act{Sequence: last.Sequence + 1, Number: 1}
-	sameIncident := last.Sequence > 0 && s.FirstFailure.Before(last.EndTime.Add(seconds(spec.Recovery.StableSeconds)))
-	if !sameIncident {
+	if last.Sequence == 0 || over(s, last, seconds(spec.Recovery.StableSeconds)) {
 		return act
 	}
 	act.Number, act.Step = last.Number, last.Step
@@ -142,6 +145,15 @@ func next(spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Act {
 	// The ladder may have become shorter since.
 	act.Step = min(act.Step, int32(len(spec.Recovery.Steps)-1))
 	return act
+}
+
+// over reports whether the incident of the last attempt is over: since then the instance was seen healthy for the stable
+// time, or, as far as is known, that attempt healed it that long before the first failure.
+func over(s State, last Attempt, stable time.Duration) bool {
+	if s.Spell.End.After(last.EndTime) && s.Spell.End.Sub(s.Spell.Start) >= stable {
+		return true
+	}
+	return last.healed() && !s.FirstFailure.Before(last.EndTime.Add(stable))
 }
 
 // maxConcurrentByPercent bounds a percentage: a tenth of ten thousand at once would be a storm of its own.

@@ -25,11 +25,6 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			instance: down("i-1", 5),
 			wantAct:  &Act{Sequence: 1, Number: 1, Step: 0},
 		},
-		"a suspended policy does nothing": {
-			spec:     func(s *v1alpha1.RemediationPolicySpec) { s.Suspend = true },
-			instance: down("i-1", 5),
-			want:     Wait{Reason: v1alpha1.BlockedSuspended, Message: "spec.suspend is true"},
-		},
 		"an attempt that runs is waited for": {
 			instance: down("i-1", 20, running()),
 			want:     Wait{Reason: v1alpha1.BlockedInProgress, Message: "Remediation httpd-x is running"},
@@ -83,6 +78,26 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			instance: down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultRecovered, 699)),
 			wantAct:  &Act{Sequence: 2, Number: 2, Step: 1},
 		},
+		"down all the time since an attempt that did not help is the same incident, however long": {
+			instance: down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultIneffective, 9000)),
+			wantAct:  &Act{Sequence: 2, Number: 2, Step: 1},
+		},
+		"healthy for the stable time since an attempt that did not help is a new incident": {
+			instance: func() Instance {
+				i := down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultIneffective, 9000))
+				i.State.Spell = Spell{Start: ago(800), End: ago(100)}
+				return i
+			}(),
+			wantAct: &Act{Sequence: 2, Number: 1, Step: 0},
+		},
+		"healthy before the attempt does not count": {
+			instance: func() Instance {
+				i := down("i-1", 9500, ended(1, 1, 0, v1alpha1.ResultIneffective, 9000))
+				i.State.Spell = Spell{Start: ago(20000), End: ago(9500)}
+				return i
+			}(),
+			wantAct: &Act{Sequence: 2, Number: 2, Step: 1},
+		},
 		"down again after the stable time is a new incident": {
 			instance: down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultRecovered, 700)),
 			wantAct:  &Act{Sequence: 2, Number: 1, Step: 0},
@@ -123,6 +138,14 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			instance: func() Instance {
 				i := down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultIneffective, 60))
 				i.State.Last.ProbeTime = ago(61)
+				return i
+			}(),
+			want: Wait{Reason: v1alpha1.BlockedAwaitingProbe, Message: "the next probe has to find the process down again"},
+		},
+		"nothing is done on a probe that is too old": {
+			instance: func() Instance {
+				i := down("i-1", 100)
+				i.State.Last.ProbeTime = ago(71)
 				return i
 			}(),
 			want: Wait{Reason: v1alpha1.BlockedAwaitingProbe, Message: "the next probe has to find the process down again"},
@@ -193,9 +216,16 @@ func TestFleetKeepsToMaxConcurrent(t *testing.T) {
 			limit: intstr.FromInt32(1), targets: 10,
 			instances: append(many(1), down("i-9", 50, ended(1, 1, 0, v1alpha1.ResultRecovered, 30))), want: []string{"i-000"},
 		},
-		"one whose backoff is over competes for its place again": {
+		"one that was tried comes after those that were not": {
 			limit: intstr.FromInt32(1), targets: 10,
-			instances: append(many(1), down("i-9", 500, ended(1, 1, 0, v1alpha1.ResultIneffective, 90))), want: []string{"i-9"},
+			instances: append(many(1), down("i-9", 500, ended(1, 1, 0, v1alpha1.ResultIneffective, 90))), want: []string{"i-000"},
+		},
+		"and of two that were tried the one first that was left alone for longer": {
+			limit: intstr.FromInt32(1), targets: 10,
+			instances: []Instance{
+				down("i-1", 900, ended(1, 1, 0, v1alpha1.ResultWithheld, 70)), down("i-2", 100, ended(1, 1, 0, v1alpha1.ResultWithheld, 80)),
+			},
+			want: []string{"i-2"},
 		},
 	}
 	for name, test := range tests {

@@ -44,8 +44,15 @@ type State struct {
 	FirstFailure time.Time
 	// DownTime is when the threshold was reached; zero while it is not.
 	DownTime time.Time
+	// Spell is the last time that the instance was Healthy, once that has ended.
+	Spell Spell
 	// Last is the newest observation.
 	Last Observation
+}
+
+// Spell is a stretch of time.
+type Spell struct {
+	Start, End time.Time
 }
 
 // Unprobed is the State of an instance that no probe has answered for.
@@ -108,6 +115,9 @@ func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
 // become changes the health. What is known of an incident ends when the instance is no longer Unhealthy.
 func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) State {
 	if s.Health != h {
+		if s.Health == v1alpha1.HealthHealthy {
+			s.Spell = Spell{Start: s.Since, End: at}
+		}
 		s.Since = at
 	}
 	s.Health, s.Reason, s.Message = h, reason, message
@@ -120,6 +130,16 @@ func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) S
 // Down reports whether the threshold is reached and the newest observation agrees: only then may anything be done.
 func (s State) Down(probe v1alpha1.ProbeSpec) bool {
 	return s.Health == v1alpha1.HealthUnhealthy && s.Failures >= probe.FailureThreshold
+}
+
+// evidenceGrace is added to what one probe takes for the age up to which it may be acted upon: a period of 30 s and a round
+// fit in.
+const evidenceGrace = 60 * time.Second
+
+// stale reports whether the newest observation is too old to act upon: since then somebody may have excluded the instance,
+// or repaired it.
+func (s State) stale(now time.Time, probe v1alpha1.ProbeSpec) bool {
+	return now.Sub(s.Last.ProbeTime) > time.Duration(probe.TimeoutSeconds)*time.Second+evidenceGrace
 }
 
 // ConfirmAt returns when an instance whose probe failed is to be probed again, by itself, and whether it is.

@@ -42,7 +42,7 @@ func boundLine(text, binding string) (l line, ok bool, err error) {
 	l = line{kind: kind, values: map[string]string{}}
 	for rest != "" {
 		if message, found := strings.CutPrefix(rest, "msg="); found {
-			l.message, l.whole = printable(message, maxMessageBytes, ""), true
+			l.message, l.whole = Printable(message, maxMessageBytes, ""), true
 			return l, true, nil
 		}
 		var field string
@@ -80,8 +80,9 @@ func (l line) time() (time.Time, error) {
 	return time.Unix(n, 0).UTC(), nil
 }
 
-// printable returns at most limit bytes of what can be printed of text, and of the other characters those that are allowed.
-func printable(text string, limit int, allowed string) string {
+// Printable makes a text fit for a status and a terminal: valid UTF-8, only characters that can be printed, and those of
+// allowed, and at most limit bytes.
+func Printable(text string, limit int, allowed string) string {
 	var b strings.Builder
 	for _, r := range strings.ToValidUTF8(text, "\uFFFD") {
 		if !unicode.IsPrint(r) && !strings.ContainsRune(allowed, r) {

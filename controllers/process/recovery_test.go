@@ -141,34 +141,34 @@ func TestRunsAtMostOnce(t *testing.T) {
 }
 
 func TestStillDown(t *testing.T) {
-	tests := map[string]struct {
-		command string
-		change  func(r *Recovery)
-		result  v1alpha1.Result
-		exit    any
-		message string
-	}{
-		"ended well": {
-			"true", nil, v1alpha1.ResultIneffective, HaveValue(BeEquivalentTo(0)), "the step exited 0; still not healthy",
-		},
-		"failed": {
-			"exit 3", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(3)), "the step exited 3; still not healthy",
-		},
-		"137":       {"exit 137", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(137)), ""},
-		"168":       {"exit 168", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(168)), ""},
-		"194":       {"exit 194", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(194)), ""},
-		"killed":    {"kill -KILL $$", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(137)), ""},
-		"not found": {"no-such-command", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(127)), ""},
-		"no directory": {
-			"touch /run/acted", func(r *Recovery) { r.Step.WorkingDirectory = "/no/such directory" },
-			v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(1)), "the step exited 1",
-		},
-		"hangs": {
-			"sleep 4711", func(r *Recovery) { r.Timeout = time.Second },
-			v1alpha1.ResultTimedOut, BeNil(), "the step was ended after 1 s; still not healthy",
-		},
-	}
 	underEachShell(t, func(n *node) {
+		tests := map[string]struct {
+			command string
+			change  func(r *Recovery)
+			result  v1alpha1.Result
+			exit    any
+			message string
+		}{
+			"ended well": {
+				"true", nil, v1alpha1.ResultIneffective, HaveValue(BeEquivalentTo(0)), "the step exited 0; still not healthy",
+			},
+			"failed": {
+				"exit 3", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(3)), "the step exited 3; still not healthy",
+			},
+			"137":       {"exit 137", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(137)), ""},
+			"168":       {"exit 168", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(168)), ""},
+			"194":       {"exit 194", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(194)), ""},
+			"killed":    {"kill -KILL $$", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(137)), ""},
+			"not found": {"no-such-command", nil, v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(127)), ""},
+			"no directory": {
+				"touch /run/acted", func(r *Recovery) { r.Step.WorkingDirectory = "/no/such directory" },
+				v1alpha1.ResultFailed, HaveValue(BeEquivalentTo(1)), "the step exited 1",
+			},
+			"hangs": {
+				"sleep 4711", func(r *Recovery) { r.Timeout = time.Second },
+				v1alpha1.ResultTimedOut, BeNil(), "the step was ended after 1 s; still not healthy",
+			},
+		}
 		i := 0
 		for name, test := range tests {
 			r := recovery(byName("webserver"), test.command)
@@ -221,25 +221,25 @@ func TestStepThatHangsAfterTheRecovery(t *testing.T) {
 }
 
 func TestOutputOfTheStep(t *testing.T) {
-	binding := testUID + "/Run"
-	forged := protocol + " " + binding + " done time=1 result=Recovered reason=ProcessRunning exit=0 msg=forged"
-	tests := map[string]struct {
-		command string
-		output  any
-	}{
-		"nothing":       {"true", BeEmpty()},
-		"no line break": {"printf abc", Equal("abc")},
-		"forged": {
-			"echo '" + forged + "'; printf 'x\\r" + forged + "\\n'", ContainSubstring("result=Recovered"),
-		},
-		"looks like output":  {"echo '| a'; echo; echo ' b '", Equal("| a\n\n b ")},
-		"control characters": {`printf '\033[31mred\033[0m\000\177\tx\n'`, Equal("[31mred[0m\tx")},
-		"not UTF-8":          {`printf 'a\377\376b'`, Equal("a\uFFFDb")},
-		"megabytes":          {"yes 0123456 | head -c 30000000", HaveLen(2047)},
-		"slowly":             {"echo a; sleep 0.2; echo b; sleep 0.2; echo c", Equal("a\nb\nc")},
-		"percent signs":      {`printf '%s\n' '%s %d \n $HOME'`, Equal(`%s %d \n $HOME`)},
-	}
 	underEachShell(t, func(n *node) {
+		binding := testUID + "/Run"
+		forged := protocol + " " + binding + " done time=1 result=Recovered reason=ProcessRunning exit=0 msg=forged"
+		tests := map[string]struct {
+			command string
+			output  any
+		}{
+			"nothing":       {"true", BeEmpty()},
+			"no line break": {"printf abc", Equal("abc")},
+			"forged": {
+				"echo '" + forged + "'; printf 'x\\r" + forged + "\\n'", ContainSubstring("result=Recovered"),
+			},
+			"looks like output":  {"echo '| a'; echo; echo ' b '", Equal("| a\n\n b ")},
+			"control characters": {`printf '\033[31mred\033[0m\000\177\tx\n'`, Equal("[31mred[0m\tx")},
+			"not UTF-8":          {`printf 'a\377\376b'`, Equal("a\uFFFDb")},
+			"megabytes":          {"yes 0123456 | head -c 30000000", HaveLen(2047)},
+			"slowly":             {"echo a; sleep 0.2; echo b; sleep 0.2; echo c", Equal("a\nb\nc")},
+			"percent signs":      {`printf '%s\n' '%s %d \n $HOME'`, Equal(`%s %d \n $HOME`)},
+		}
 		i := 0
 		for name, test := range tests {
 			r := recovery(byName("webserver"), test.command)

@@ -102,7 +102,7 @@ func ReadReport(output, binding string) (Report, error) {
 	if err := r.consistent(); err != nil {
 		return Report{}, err
 	}
-	r.Output = printable(strings.Join(printed, "\n"), maxOutputBytes, "\n\t")
+	r.Output = Printable(strings.Join(printed, "\n"), maxOutputBytes, "\n\t")
 	return r, nil
 }
 
@@ -115,7 +115,7 @@ func (r *Report) add(l line) error {
 	name := PhaseName(l.kind)
 	place := slices.Index(phaseOrder, name)
 	if place < 0 {
-		return fmt.Errorf("reading the report: there is no phase %q", printable(l.kind, 20, ""))
+		return fmt.Errorf("reading the report: there is no phase %q", Printable(l.kind, 20, ""))
 	}
 	if n := len(r.Phases); n > 0 && slices.Index(phaseOrder, r.Phases[n-1].Name) >= place {
 		return fmt.Errorf("reading the report: %s comes after %s", name, r.Phases[n-1].Name)

@@ -55,7 +55,7 @@ func ReadVerdict(output, binding string) (Verdict, error) {
 			continue
 		}
 		if verdict != nil || l.kind != kindProbed {
-			return Verdict{}, fmt.Errorf("reading the verdict: there is a %s line besides it", printable(l.kind, 20, ""))
+			return Verdict{}, fmt.Errorf("reading the verdict: there is a %s line besides it", Printable(l.kind, 20, ""))
 		}
 		if verdict, err = l.verdict(); err != nil {
 			return Verdict{}, err

@@ -118,7 +118,7 @@ func FuzzReadVerdict(f *testing.F) {
 		g.Expect(v.Health).To(BeElementOf(
 			v1alpha1.HealthHealthy, v1alpha1.HealthUnhealthy, v1alpha1.HealthHeld, v1alpha1.HealthUnknown))
 		g.Expect(v.Reason).To(MatchRegexp(`^[A-Z][A-Za-z]*$`))
-		g.Expect(v.Message).To(BeElementOf(printable(v.Message, maxMessageBytes, "")))
+		g.Expect(v.Message).To(BeElementOf(Printable(v.Message, maxMessageBytes, "")))
 		g.Expect(v.Uptime).To(BeNumerically(">=", 0))
 	})
 }

@@ -6,9 +6,7 @@ package remediation
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,11 +18,8 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// maxOutput bounds the output that is kept, in bytes.
-const maxOutput = 2048
-
-// maxMessage bounds the message of the condition, in bytes.
-const maxMessage = 1024
+// maxMessage bounds the message of the condition and of events, in bytes.
+const maxMessage = 512
 
 // outcome is what came of an attempt.
 type outcome struct {
@@ -43,6 +38,10 @@ func conclusion(i runcommand.Invocation, binding string) *outcome {
 		return reported(report)
 	case err == nil && report.Acted:
 		return interrupted(i)
+	case err == nil && i.Status.Ran():
+		// What the script prints is on its way before it goes on, and the agent has reported all of it.
+		return &outcome{result: v1alpha1.ResultWithheld, message: fmt.Sprintf(
+			"the script was ended on the node before it acted (%s, exit code %d)", i.StatusText, i.ResponseCode)}
 	case i.Status == runcommand.StatusDeliveryTimedOut:
 		return &outcome{result: v1alpha1.ResultNotDelivered, message: "the node did not take the command in time"}
 	default:
@@ -75,14 +74,14 @@ func interrupted(i runcommand.Invocation) *outcome {
 func (r *Reconciler) conclude(ctx context.Context, s *scope) error {
 	status, o := &s.remediation.Status, s.outcome
 	status.ExitCode = o.exitCode
-	status.Output = cut(printable(o.output), maxOutput)
+	status.Output = o.output
 	status.CompletionTime = new(metav1.NewMicroTime(s.now))
 	took := s.now.Sub(s.remediation.Spec.Detection.Time.Time)
 	// Whole seconds, rounded up: what took no time at all did not happen.
 	status.Took = &metav1.Duration{Duration: max(took+time.Second-1, time.Second).Truncate(time.Second)}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionTrue, Reason: string(o.result),
-		Message: cut(printable(o.message), maxMessage), ObservedGeneration: s.remediation.Generation,
+		Message: process.Printable(o.message, maxMessage, ""), ObservedGeneration: s.remediation.Generation,
 		LastTransitionTime: metav1.NewTime(s.now),
 	})
 	if err := r.record(ctx, s); err != nil {
@@ -108,25 +107,7 @@ func (r *Reconciler) tell(ctx context.Context, s *scope) {
 		Namespace: s.remediation.Namespace, Name: spec.PolicyRef.Name, UID: spec.PolicyRef.UID,
 	}
 	note := "%s: attempt %d on %s: %s"
-	message := cut(printable(o.message), maxMessage/2)
+	message := process.Printable(o.message, maxMessage, "")
 	r.Events.Eventf(s.remediation, policy, kind, string(o.result), "Remediate", note, o.result, spec.Attempt, spec.InstanceID, message)
 	r.Events.Eventf(policy, s.remediation, kind, string(o.result), "Remediate", note, o.result, spec.Attempt, spec.InstanceID, message)
-}
-
-// printable removes control characters other than line breaks and tabs: the text is shown in terminals.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c != '\n' && c != '\t' && unicode.IsControl(c) {
-			return -1
-		}
-		return c
-	}, strings.ToValidUTF8(text, "\uFFFD"))
-}
-
-// cut shortens a text to at most so many bytes, without splitting a character.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-len("...")], "") + "..."
 }

@@ -71,6 +71,10 @@ func TestConclusion(t *testing.T) {
 		},
 		"ended before it is known to have acted": {
 			status: runcommand.StatusExecutionTimedOut, code: 137, output: report(started, probed),
+			want: v1alpha1.ResultWithheld, wantText: "before it acted",
+		},
+		"before it is known to have acted, and not by the agent's word": {
+			status: runcommand.StatusUndeliverable, code: -1, output: report(started, probed),
 			want: v1alpha1.ResultLost, wantText: "not known",
 		},
 		"success without a report": {

@@ -73,7 +73,7 @@ func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (
 	if veto, err := vetoOfPolicy(ctx, reader, s.remediation.Namespace, spec.PolicyRef); veto != "" || err != nil {
 		return veto, err
 	}
-	own, err := r.Regions.Locate(ctx, spec.Region)
+	own, err := r.Regions.Locate(spec.Region)
 	if err != nil {
 		return "", fmt.Errorf("finding out the account: %w", err)
 	}

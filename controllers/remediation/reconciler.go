@@ -34,7 +34,7 @@ type Reconciler struct {
 	Events  events.EventRecorder
 	Clock   clock.PassiveClock
 	Regions *runcommand.Regions
-	// Notify tells that a Remediation has news. It is called in the background and must not block. SetupWithManager sets it.
+	// Notify tells that a Remediation has news. It is called in the background. SetupWithManager sets it.
 	Notify func(types.NamespacedName)
 }
 

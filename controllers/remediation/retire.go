@@ -17,6 +17,7 @@ import (
 
 // retire lets go of a Remediation that has ended, and deletes it after its time to live.
 func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) {
+	s.region.EndSearch(binding(s.remediation))
 	if command := run(s.remediation); command != nil {
 		s.region.Forget(command.CommandID)
 	}
@@ -34,8 +35,9 @@ func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) 
 	if s.now.Before(end) {
 		return ctrl.Result{RequeueAfter: end.Sub(s.now)}, nil
 	}
-	if err := r.Client.Delete(ctx, s.remediation); client.IgnoreNotFound(err) != nil {
-		return ctrl.Result{}, fmt.Errorf("deleting the Remediation: %w", err)
+	// Of exactly this object: a later attempt may bear its name.
+	if err := r.Client.Delete(ctx, s.remediation, client.Preconditions{UID: &s.remediation.UID}); err != nil {
+		return outcomeOfError(fmt.Errorf("deleting the Remediation: %w", err))
 	}
 	return ctrl.Result{}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -25,15 +26,19 @@ const (
 	newsBuffer = 1024
 )
 
-// SetupWithManager lets the manager run the reconciler.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager) error {
+// SetupWithManager lets the manager run the reconciler until the context ends.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
 	news := make(chan event.TypedGenericEvent[types.NamespacedName], newsBuffer)
 	r.Notify = func(remediation types.NamespacedName) {
-		news <- event.TypedGenericEvent[types.NamespacedName]{Object: remediation}
+		select {
+		case news <- event.TypedGenericEvent[types.NamespacedName]{Object: remediation}:
+		case <-ctx.Done():
+		}
 	}
 	return builder.ControllerManagedBy(mgr).
 		Named("remediation").
-		For(&v1alpha1.Remediation{}).
+		// Its own status writes bring no pass: each pass says when the next one comes. A deletion changes the generation.
+		For(&v1alpha1.Remediation{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.TypedChannel(news, handler.TypedEnqueueRequestsFromMapFunc(
 			func(_ context.Context, remediation types.NamespacedName) []reconcile.Request {
 				return []reconcile.Request{{NamespacedName: remediation}}

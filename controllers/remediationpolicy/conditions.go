@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
 
 // latePeriods is after how many periods without a judged round the probes are late.
@@ -24,7 +25,7 @@ func (s *scope) setConditions() {
 		trouble = s.fleet.problem
 	}
 	s.setReady(trouble)
-	s.setHealthy()
+	s.setHealthy(trouble)
 	s.setRemediationAllowed(trouble)
 	s.setReconciling(trouble)
 	s.setStalled(trouble)
@@ -47,14 +48,16 @@ func (s *scope) setReady(trouble *problem) {
 	default:
 		s.lookAgain(late)
 		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonProbing,
-			fmt.Sprintf("probing %d instances every %d seconds", len(s.fleet.states), s.policy.Spec.Probe.PeriodSeconds))
+			fmt.Sprintf("probing %d instances every %d seconds", ptr.Deref(s.policy.Status.Targets, 0),
+				s.policy.Spec.Probe.PeriodSeconds))
 	}
 }
 
 // lateAt is when the probes are late if no round is judged before it.
 func (s *scope) lateAt() time.Time {
+	// A restart puts off what is late, but does not make it late.
 	last := s.fleet.judgeTime
-	if last.IsZero() {
+	if s.fleet.beginTime.After(last) {
 		last = s.fleet.beginTime
 	}
 	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
@@ -62,7 +65,7 @@ func (s *scope) lateAt() time.Time {
 	return last.Add(latePeriods*period + timeout + answerGrace + readGrace)
 }
 
-func (s *scope) setHealthy() {
+func (s *scope) setHealthy(trouble *problem) {
 	status := &s.policy.Status
 	targets, healthy, unhealthy := ptr.Deref(status.Targets, 0), ptr.Deref(status.Healthy, 0), ptr.Deref(status.Unhealthy, 0)
 	switch {
@@ -71,7 +74,9 @@ func (s *scope) setHealthy() {
 	case unhealthy > 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionFalse, v1alpha1.ReasonSomeUnhealthy,
 			fmt.Sprintf("the process is down on %d of %d instances", unhealthy, targets))
-	case s.fleet.judgeTime.IsZero():
+	case trouble != nil && targets == 0:
+		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, trouble.reason, trouble.message)
+	case s.fleet.judgeTime.IsZero() && trouble == nil:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonFirstRound, "the first round of probes is under way")
 	case targets == 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonNoTargets,
@@ -92,6 +97,9 @@ func (s *scope) setRemediationAllowed(trouble *problem) {
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true")
 	case trouble != nil:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, trouble.reason, trouble.message)
+	case s.openProblem != nil:
+		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonOpeningFailed,
+			process.Printable(s.openProblem.Error(), maxMessage, ""))
 	default:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionTrue, v1alpha1.ReasonAllowed,
 			"an instance that goes down is recovered within the limits")

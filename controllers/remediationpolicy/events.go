@@ -7,15 +7,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
 
 // maxEvents bounds the events of one pass: the counts in status tell the rest.
 const maxEvents = 20
 
-// emitEvents tells of the changes of this pass, after they were written.
+// emitEvents tells of the changes since the last time, after they were written.
 func (r *Reconciler) emitEvents(s *scope) {
 	told := 0
-	for _, c := range s.changes {
+	changes := s.fleet.changes
+	s.fleet.changes = nil
+	for _, c := range changes {
 		// That a fleet was found healthy when it was first looked at is no news.
 		if c.before.Health == v1alpha1.HealthUnknown && c.after.Health == v1alpha1.HealthHealthy || told == maxEvents {
 			continue
@@ -26,6 +29,6 @@ func (r *Reconciler) emitEvents(s *scope) {
 		}
 		told++
 		r.Events.Eventf(s.policy, nil, kind, "Instance"+string(c.after.Health), "Probe", "%s was %s and is %s (%s): %s",
-			c.instanceID, c.before.Health, c.after.Health, c.after.Reason, cut(c.after.Message, maxMessage))
+			c.instanceID, c.before.Health, c.after.Health, c.after.Reason, process.Printable(c.after.Message, maxMessage, ""))
 	}
 }

@@ -28,8 +28,12 @@ type fleet struct {
 	confirming []*round
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
-	// recalled remembers, by instance, the attempt whose outcome was taken over into its state.
+	// recalled remembers, by instance, the newest attempt, once its outcome was taken over into the state.
 	recalled map[string]string
+	// changes are changes of health that were not told yet.
+	changes []change
+	// inventoried is set once it is known which instances there are.
+	inventoried bool
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
@@ -58,6 +62,10 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
 		recalled: map[string]string{},
 	}
+	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
+		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
+		current.judgeTime = status.LastProbeTime.Time
+	}
 	if f.byPolicy == nil {
 		f.byPolicy = map[types.NamespacedName]*fleet{}
 	}
@@ -83,6 +91,7 @@ func (f *fleet) rounds() []*round {
 
 // setMembers takes over which instances there are. The state of one that is there already goes on.
 func (f *fleet) setMembers(ids []string, now time.Time) {
+	f.inventoried = true
 	states := make(map[string]decide.State, len(ids))
 	for _, id := range ids {
 		state, known := f.states[id]

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -59,9 +58,14 @@ func openClaims(
 // prune deletes finished Remediations beyond history.limit. The time to live is kept by each Remediation itself, so that it
 // survives its policy.
 func (r *Reconciler) prune(ctx context.Context, s *scope) error {
-	for _, name := range decide.Prunable(s.now, &s.policy.Spec, s.attempts) {
-		surplus := &v1alpha1.Remediation{ObjectMeta: metav1.ObjectMeta{Namespace: s.policy.Namespace, Name: name}}
-		if err := r.Client.Delete(ctx, surplus); client.IgnoreNotFound(err) != nil {
+	surplus := decide.Prunable(s.now, &s.policy.Spec, s.attempts)
+	for i := range s.recorded {
+		old := &s.recorded[i]
+		if !slices.Contains(surplus, old.Name) {
+			continue
+		}
+		// Of exactly this object: a later attempt may bear its name.
+		if err := r.Client.Delete(ctx, old, client.Preconditions{UID: &old.UID}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("deleting Remediation: %w", err)
 		}
 	}

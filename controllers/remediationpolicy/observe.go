@@ -4,7 +4,6 @@
 package remediationpolicy
 
 import (
-	"context"
 	"slices"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -18,9 +17,12 @@ type change struct {
 }
 
 // observe takes in what the rounds under way have found.
-func (r *Reconciler) observe(_ context.Context, s *scope) error {
+func (r *Reconciler) observe(s *scope) {
+	if s.problem != nil && !s.policy.Spec.Suspend {
+		s.observeOutage(s.problem)
+	}
 	if s.region == nil {
-		return nil
+		return
 	}
 	if whole := s.fleet.whole; whole != nil {
 		r.observeWhole(s, whole)
@@ -28,34 +30,31 @@ func (r *Reconciler) observe(_ context.Context, s *scope) error {
 	s.fleet.confirming = slices.DeleteFunc(s.fleet.confirming, func(confirm *round) bool {
 		return r.observeRound(s, confirm)
 	})
-	return nil
 }
 
 // observeWhole takes in a whole round: who belongs to the fleet, how they are, and at its end whether AWS had a problem.
 func (r *Reconciler) observeWhole(s *scope, whole *round) {
-	whole.mu.Lock()
-	begun, members, trouble := whole.begun, whole.members, whole.problem
-	whole.mu.Unlock()
-	if !begun {
+	begun, members, trouble := whole.state()
+	switch {
+	case !begun:
 		s.lookAgain(s.now.Add(readGrace))
 		return
-	}
-	if trouble != nil && len(members) == 0 {
-		r.observeOutage(s, trouble)
-	} else {
+	case trouble != nil && len(members) == 0:
+		s.observeOutage(trouble)
+	default:
 		s.fleet.setMembers(members, s.now)
 	}
 	if !r.observeRound(s, whole) {
 		return
 	}
+	_, _, s.fleet.problem = whole.state()
 	s.fleet.whole = nil
 	s.fleet.judgeTime = s.now
-	s.fleet.problem = trouble
 }
 
 // observeOutage handles a round that did not get as far as an inventory: nothing is known of any instance.
-func (r *Reconciler) observeOutage(s *scope, trouble *problem) {
-	if len(s.fleet.states) == 0 {
+func (s *scope) observeOutage(trouble *problem) {
+	if len(s.fleet.states) == 0 && len(s.policy.Spec.Targets.InstanceIDs) > 0 {
 		var ids []string
 		for _, id := range s.policy.Spec.Targets.InstanceIDs {
 			ids = append(ids, string(id))
@@ -102,7 +101,7 @@ func (s *scope) apply(f finding) {
 	after := before.Observe(f.Observation, s.policy.Spec.Probe)
 	s.fleet.states[f.instanceID] = after
 	if before.Health != after.Health {
-		s.changes = append(s.changes, change{f.instanceID, before, after})
+		s.fleet.changes = append(s.fleet.changes, change{f.instanceID, before, after})
 	}
 }
 

@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
@@ -41,10 +43,11 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
 		return nil
 	}
-	live, claims, err := r.decideLive(ctx, s)
+	live, err := r.decideLive(ctx, s)
 	if err != nil || live == nil {
 		return err
 	}
+	claims := openClaims(s.now, live.Status.Opening, s.recorded)
 	remediations := s.remediations(maxOpening - len(claims))
 	if len(remediations) == 0 {
 		return nil
@@ -53,39 +56,45 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 		return err
 	}
 	for _, remediation := range remediations {
-		if err := r.Client.Create(ctx, remediation); client.IgnoreAlreadyExists(err) != nil {
-			return fmt.Errorf("creating Remediation: %w", err)
+		if s.openProblem = r.create(ctx, remediation); s.openProblem != nil {
+			break
 		}
 		id := string(remediation.Spec.InstanceID)
 		s.attempts[id] = append(s.attempts[id], decide.AttemptOf(remediation))
 	}
-	s.decisions = s.decideNow(s.attempts)
+	s.decisions = s.decideNow()
+	return s.openProblem
+}
+
+// create creates a Remediation. One that is there already, opened by somebody who knew of it earlier, is read instead.
+func (r *Reconciler) create(ctx context.Context, remediation *v1alpha1.Remediation) error {
+	err := r.Client.Create(ctx, remediation)
+	if apierrors.IsAlreadyExists(err) {
+		err = r.Live.Get(ctx, client.ObjectKeyFromObject(remediation), remediation)
+	}
+	if err != nil {
+		return fmt.Errorf("creating Remediation: %w", err)
+	}
 	return nil
 }
 
-// decideLive decides again on what the API server says, and returns the live policy and its open claims. It returns no
-// policy when this one is gone or was changed: the cache will bring that, and with it a pass of its own.
-func (r *Reconciler) decideLive(
-	ctx context.Context, s *scope,
-) (*v1alpha1.RemediationPolicy, []v1alpha1.OpeningRemediation, error) {
+// decideLive decides again on what the API server says, and returns the live policy. It returns none when this one is gone
+// or was changed: the cache will bring that, and with it a pass of its own.
+func (r *Reconciler) decideLive(ctx context.Context, s *scope) (*v1alpha1.RemediationPolicy, error) {
 	live := &v1alpha1.RemediationPolicy{}
 	// One that is gone stays empty, and differs by its uid.
 	if err := r.Live.Get(ctx, s.key(), live); client.IgnoreNotFound(err) != nil {
-		return nil, nil, fmt.Errorf("reading the policy: %w", err)
+		return nil, fmt.Errorf("reading the policy: %w", err)
 	}
 	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
 		s.decisions = nil
-		return nil, nil, nil
+		return nil, nil
 	}
-	var list v1alpha1.RemediationList
-	err := r.Live.List(ctx, &list, client.InNamespace(s.policy.Namespace),
-		client.MatchingLabels{v1alpha1.LabelPolicy: s.policy.Name})
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading Remediations: %w", err)
+	if err := s.read(ctx, r.Live, live.Status.Opening); err != nil {
+		return nil, err
 	}
-	s.attempts = attemptsByInstance(s.now, list.Items, live.Status.Opening)
-	s.decisions = s.decideNow(s.attempts)
-	return live, openClaims(s.now, live.Status.Opening, list.Items), nil
+	s.decisions = s.decideNow()
+	return live, nil
 }
 
 // remediations are the objects for the decisions to act, at most so many.
@@ -152,9 +161,9 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 			Detection: v1alpha1.Detection{
 				Source:             v1alpha1.DetectionSourceProbe,
 				Reason:             state.Last.Reason,
-				Message:            cut(state.Last.Message, maxMessage),
+				Message:            process.Printable(state.Last.Message, maxMessage, ""),
 				FirstFailureTime:   metav1.NewMicroTime(state.FirstFailure),
-				Time:               metav1.NewMicroTime(state.DownTime),
+				Time:               metav1.NewMicroTime(state.Last.ReadTime),
 				CommandID:          state.Last.CommandID,
 				ClockOffsetSeconds: int64(state.Last.ClockOffset.Round(time.Second) / time.Second),
 			},

@@ -4,21 +4,20 @@
 package remediationpolicy
 
 import (
-	"context"
 	"slices"
 	"time"
 
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
 
 // probe begins the rounds that are due: one over all instances every period, and one over those whose probe failed.
-func (r *Reconciler) probe(_ context.Context, s *scope) error {
+func (r *Reconciler) probe(s *scope) {
 	if s.region == nil || s.policy.Spec.Suspend {
-		return nil
+		return
 	}
 	r.probeAll(s)
 	r.probeAgain(s)
-	return nil
 }
 
 func (r *Reconciler) probeAll(s *scope) {
@@ -32,7 +31,6 @@ func (r *Reconciler) probeAll(s *scope) {
 		return
 	}
 	round := r.newRound(s)
-	round.targets = s.policy.Spec.Targets.DeepCopy()
 	if !r.Prober.Begin(round) {
 		s.lookAgain(s.now.Add(queueRetry))
 		return
@@ -44,24 +42,33 @@ func (r *Reconciler) probeAll(s *scope) {
 // queueRetry is how long a policy waits whose round did not fit into the Prober's queue.
 const queueRetry = time.Second
 
-// probeAgain probes the instances whose probe failed, by themselves and not after a whole period.
-func (r *Reconciler) probeAgain(s *scope) {
+// dueAgain are the instances that are to be probed by themselves, and not after a whole period: those whose probe failed, and
+// those that only wait for a fresh probe to be recovered.
+func (s *scope) dueAgain() []string {
+	awaiting := map[string]bool{}
+	for _, decision := range s.decisions {
+		awaiting[decision.InstanceID] = decision.Wait != nil && decision.Wait.Reason == v1alpha1.BlockedAwaitingProbe
+	}
 	var due []string
 	for id, state := range s.fleet.states {
 		at, wanted := state.ConfirmAt(s.policy.Spec.Probe)
-		if !wanted || s.fleet.confirmed[id].Equal(state.Last.ProbeTime) {
-			continue
-		}
-		if s.now.Before(at) {
+		switch {
+		case !wanted && !awaiting[id], s.fleet.confirmed[id].Equal(state.Last.ProbeTime):
+		case wanted && s.now.Before(at):
 			s.lookAgain(at)
-			continue
+		default:
+			due = append(due, id)
 		}
-		due = append(due, id)
 	}
+	slices.Sort(due)
+	return due
+}
+
+func (r *Reconciler) probeAgain(s *scope) {
+	due := s.dueAgain()
 	if len(due) == 0 {
 		return
 	}
-	slices.Sort(due)
 	round := r.newRound(s)
 	round.instanceIDs = due
 	if !r.Prober.Begin(round) {
@@ -80,6 +87,7 @@ func (r *Reconciler) newRound(s *scope) *round {
 		policy:    s.key(),
 		location:  s.fleet.location,
 		binding:   newBinding(s.policy, s.now),
+		targets:   *s.policy.Spec.Targets.DeepCopy(),
 		startTime: s.now,
 		check: process.Check{
 			Process:   s.policy.Spec.Process,

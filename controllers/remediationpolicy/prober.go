@@ -35,7 +35,7 @@ type Prober struct {
 	queue  chan *round
 }
 
-// NewProber returns a Prober that tells of news by notify, which must not block.
+// NewProber returns a Prober that tells of news by notify.
 func NewProber(regions *runcommand.Regions, clk clock.PassiveClock, notify func(types.NamespacedName)) *Prober {
 	return &Prober{regions: regions, clock: clk, notify: notify, queue: make(chan *round, proberQueue)}
 }
@@ -72,10 +72,14 @@ func (p *Prober) Begin(r *round) bool {
 // begin finds out which nodes there are and sends them the probe.
 func (p *Prober) begin(ctx context.Context, r *round) {
 	region := p.regions.Get(r.location)
-	ids := r.instanceIDs
-	var err error
-	if r.targets != nil {
-		ids, err = p.takeInventory(ctx, region, r)
+	var ids []string
+	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
+	switch {
+	case err != nil:
+	case r.instanceIDs == nil:
+		ids, err = p.takeInventory(ctx, region, r, excluded)
+	default:
+		ids = slices.DeleteFunc(slices.Clone(r.instanceIDs), func(id string) bool { return excluded[id] })
 	}
 	if err != nil {
 		r.fail(err, "", p.clock.Now())
@@ -89,12 +93,10 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 }
 
 // takeInventory fills in the members of a whole round, and returns those that can be sent to.
-func (p *Prober) takeInventory(ctx context.Context, region *runcommand.Region, r *round) ([]string, error) {
+func (p *Prober) takeInventory(
+	ctx context.Context, region *runcommand.Region, r *round, excluded map[string]bool,
+) ([]string, error) {
 	nodes, err := region.Nodes(ctx, nodeFilter(r.targets.InstanceIDs, r.targets.Tags))
-	if err != nil {
-		return nil, err
-	}
-	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +200,7 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
 // sent again, which for a probe does no harm.
 func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
-	for len(command.InstanceIDs) > 0 {
+	for len(command.InstanceIDs) > 0 && !r.isAbandoned() {
 		sendTime := p.clock.Now()
 		sent, err := region.Send(ctx, command)
 		if err == nil {
@@ -225,11 +227,20 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, ids []string, sendTime time.Time) {
 	deadline := sendTime.Add(r.check.Timeout + answerGrace)
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.abandoned {
+		return
+	}
 	r.sends = append(r.sends, &probeSend{
 		commandID: sent.ID, instanceIDs: ids, sendTime: sendTime, deadline: deadline, answered: map[string]bool{},
 	})
-	r.mu.Unlock()
 	region.Track(runcommand.Want{Command: sent, Deadline: deadline, Notify: func() { p.notify(r.policy) }})
+}
+
+func (r *round) isAbandoned() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.abandoned
 }
 
 // fail records that AWS refused a call: for one instance, or for the whole round when id is empty.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -46,7 +47,7 @@ type scope struct {
 	// policy is the object, with the status that is being made up; before is how it was read. open replaces both, when it
 	// has written a claim. Set at the start.
 	policy, before *v1alpha1.RemediationPolicy
-	// now is the time of the pass. Set at the start.
+	// now is the time of the pass, in the precision of the API. Set at the start.
 	now time.Time
 	// fleet is what is known in memory. Set at the start.
 	fleet *fleet
@@ -54,12 +55,14 @@ type scope struct {
 	region *runcommand.Region
 	// problem is why nothing can be probed at all. Set by locate.
 	problem *problem
-	// attempts are the recorded ones, by instance, the oldest first. Set by recall, extended by open.
+	// recorded are the Remediations of all policies of this name. Set by recall, and again by open.
+	recorded []v1alpha1.Remediation
+	// attempts are what the limits see of them, by instance, the oldest first. Set by recall, and again by open.
 	attempts map[string][]decide.Attempt
-	// changes are the instances whose health changed in this pass. Set by observe.
-	changes []change
-	// decisions are about the instances that are down. Set by decide, and again by open.
+	// decisions are about the instances that are down. Set by Reconcile, and again by open.
 	decisions []decide.Decision
+	// openProblem is why the API server took no Remediation. Set by open.
+	openProblem error
 	// next is when to look again at the latest. Every phase may bring it forward.
 	next time.Time
 }
@@ -87,33 +90,40 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		r.forget(r.fleets.remove(req.NamespacedName))
 		return ctrl.Result{}, nil
 	}
-	now := r.Clock.Now()
+	now := r.Clock.Now().Truncate(time.Microsecond)
 	current, replaced := r.fleets.of(policy, now)
 	r.forget(replaced)
 	s := &scope{policy: policy, before: policy.DeepCopy(), now: now, fleet: current, next: now.Add(farAhead)}
-
-	phases := []func(context.Context, *scope) error{
-		r.locate, r.recall, r.observe, r.decide, r.open, r.probe, r.prune, r.summarise,
-	}
-	for _, phase := range phases {
-		if err := phase(ctx, s); err != nil {
-			return r.outcome(err)
+	if err := r.pass(ctx, s); err != nil {
+		if !apierrors.IsConflict(err) {
+			log.FromContext(ctx).Error(err, "The pass was not completed")
 		}
+		// Not the growing pauses of the queue, which would stretch probing: the next round is due all the same.
+		s.lookAgain(r.Clock.Now().Add(errorRetry))
 	}
 	return ctrl.Result{RequeueAfter: max(s.next.Sub(r.Clock.Now()), minRequeue)}, nil
 }
 
+// pass goes through the phases. An error in what is written does not keep the others from their work: probing goes on and
+// the status tells what is known.
+func (r *Reconciler) pass(ctx context.Context, s *scope) error {
+	r.locate(s)
+	if err := r.recall(ctx, s); err != nil {
+		return err
+	}
+	r.observe(s)
+	s.decisions = s.decideNow()
+	opened := r.open(ctx, s)
+	r.probe(s)
+	return errors.Join(opened, r.prune(ctx, s), r.summarise(ctx, s))
+}
+
+// errorRetry is how long after an error the next pass comes. A conflict, the most frequent one, only means that the cache
+// is behind.
+const errorRetry = time.Second
+
 // minRequeue keeps a pass that finds itself due from spinning.
 const minRequeue = 100 * time.Millisecond
-
-// outcome turns the error of a phase into what is to be done about it. A conflict only means that the cache is behind: the
-// write that caused it will bring the policy back here.
-func (r *Reconciler) outcome(err error) (ctrl.Result, error) {
-	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: minRequeue}, nil
-	}
-	return ctrl.Result{}, err
-}
 
 // forget ends the rounds of a fleet that is gone.
 func (r *Reconciler) forget(gone *fleet) {
@@ -126,57 +136,76 @@ func (r *Reconciler) forget(gone *fleet) {
 }
 
 // locate finds out which account and region the policy is about.
-func (r *Reconciler) locate(ctx context.Context, s *scope) error {
-	location, err := r.Regions.Locate(ctx, s.policy.Spec.Region)
-	s.fleet.location = location
-	if err != nil {
-		s.problem = problemOf(err)
-		if _, ok := errors.AsType[*runcommand.NoRegionError](err); ok {
-			s.problem = &problem{v1alpha1.ReasonInvalidRequest, err.Error(), true}
-		}
-		s.lookAgain(s.now.Add(locateRetry))
-		return nil
+func (r *Reconciler) locate(s *scope) {
+	location, err := r.Regions.Locate(s.policy.Spec.Region)
+	if err == nil {
+		s.fleet.location = location
+		s.region = r.Regions.Get(location)
+		return
 	}
-	s.region = r.Regions.Get(location)
-	return nil
+	s.lookAgain(s.now.Add(locateRetry))
+	if _, locating := errors.AsType[*runcommand.LocatingError](err); locating {
+		return
+	}
+	s.problem = problemOf(err)
+	if _, none := errors.AsType[*runcommand.NoRegionError](err); none {
+		s.problem = &problem{v1alpha1.ReasonInvalidRequest, err.Error(), true}
+	}
 }
 
-// locateRetry is how long after AWS did not tell the account it is asked again.
-const locateRetry = 30 * time.Second
+// locateRetry is how long after the account was not known it is looked again whether it is.
+const locateRetry = time.Second
 
 // recall reads the recorded attempts, and takes over what those that ended tell about the health of their instances.
 func (r *Reconciler) recall(ctx context.Context, s *scope) error {
-	var list v1alpha1.RemediationList
-	err := r.Client.List(ctx, &list, client.InNamespace(s.policy.Namespace),
-		client.MatchingFields{IndexPolicy: s.policy.Name})
-	if err != nil {
-		return fmt.Errorf("listing Remediations: %w", err)
+	if err := s.read(ctx, r.Client, s.policy.Status.Opening); err != nil {
+		return err
 	}
-	s.attempts = attemptsByInstance(s.now, list.Items, s.policy.Status.Opening)
+	for id := range s.fleet.recalled {
+		if len(s.attempts[id]) == 0 {
+			s.forgotten(id)
+		}
+	}
 	for id, attempts := range s.attempts {
 		state, known := s.fleet.states[id]
 		last := attempts[len(attempts)-1]
-		if !known || last.Name == s.fleet.recalled[id] || last.EndTime.Before(state.Last.ProbeTime) {
+		if !known || last.Running() || last.Name == s.fleet.recalled[id] {
 			continue
 		}
-		if o, ok := observationOf(last); ok {
-			s.fleet.recalled[id] = last.Name
+		s.fleet.recalled[id] = last.Name
+		if o, ok := observationOf(last); ok && !last.EndTime.Before(state.Last.ProbeTime) {
 			s.apply(finding{id, o})
 		}
 	}
 	return nil
 }
 
-// decide decides for every instance that is down, from what is known so far.
-func (r *Reconciler) decide(_ context.Context, s *scope) error {
-	s.decisions = s.decideNow(s.attempts)
+// forgotten handles an attempt that somebody has deleted: what was seen before it must not be acted upon again, so that an
+// instance that was down has to be found down anew.
+func (s *scope) forgotten(id string) {
+	delete(s.fleet.recalled, id)
+	if s.fleet.states[id].Health == v1alpha1.HealthUnhealthy {
+		s.fleet.states[id] = decide.Unprobed(s.now)
+	}
+}
+
+// read lists the recorded attempts of all policies of this name.
+func (s *scope) read(ctx context.Context, reader client.Reader, claims []v1alpha1.OpeningRemediation) error {
+	var list v1alpha1.RemediationList
+	err := reader.List(ctx, &list, client.InNamespace(s.policy.Namespace), client.MatchingFields{IndexPolicy: s.policy.Name})
+	if err != nil {
+		return fmt.Errorf("listing Remediations: %w", err)
+	}
+	s.recorded = list.Items
+	s.attempts = attemptsByInstance(s.now, list.Items, claims)
 	return nil
 }
 
-func (s *scope) decideNow(attempts map[string][]decide.Attempt) []decide.Decision {
+// decideNow decides for every instance that is down, from what is known so far.
+func (s *scope) decideNow() []decide.Decision {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
 	for id, state := range s.fleet.states {
-		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: attempts[id]})
+		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id]})
 	}
 	return decide.Fleet(s.now, &s.policy.Spec, len(s.fleet.states), instances)
 }

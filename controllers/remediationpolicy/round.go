@@ -31,12 +31,14 @@ type round struct {
 	// binding is in the comment of the commands and in the verdicts.
 	binding string
 	check   process.Check
-	// targets is set for a whole round; instanceIDs for one that confirms.
-	targets     *v1alpha1.Targets
+	// targets is the policy's; instanceIDs are set for a round that confirms, and is about these only.
+	targets     v1alpha1.Targets
 	instanceIDs []string
 	startTime   time.Time
 
 	mu sync.Mutex
+	// abandoned is set when nobody waits for the round any more.
+	abandoned bool
 	// begun is set once the inventory was read and the commands were sent, as far as that was possible.
 	begun bool
 	// members are the instances that the round is about, without the excluded ones.
@@ -69,6 +71,13 @@ func newBinding(policy *v1alpha1.RemediationPolicy, now time.Time) string {
 	return fmt.Sprintf("probe/%s/%d/%d", policy.UID, policy.Generation, now.UnixMicro())
 }
 
+// state is what the Prober has found out: whether it has begun the round, who belongs to it, and what AWS had against it.
+func (r *round) state() (begun bool, members []string, trouble *problem) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun, r.members, r.problem
+}
+
 // collect takes out what has come back since the last time, and reports whether the round is over.
 func (r *round) collect(now time.Time, region *runcommand.Region) (findings []finding, over bool) {
 	r.mu.Lock()
@@ -91,6 +100,9 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 	}
 	observation, _ := region.Observe(send.commandID)
 	send.done = observation.Done || now.After(send.deadline.Add(readGrace))
+	if send.done && observation.Err != nil && r.problem == nil {
+		r.problem = problemOf(observation.Err)
+	}
 	var findings []finding
 	for _, id := range send.instanceIDs {
 		invocation, listed := observation.Invocations[id]
@@ -108,10 +120,11 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 	return findings
 }
 
-// abandon stops reading the commands of the round.
+// abandon ends the round: nothing more is sent or read.
 func (r *round) abandon(region *runcommand.Region) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.abandoned = true
 	for _, send := range r.sends {
 		region.Forget(send.commandID)
 	}

@@ -24,7 +24,7 @@ import (
 // concurrentReconciles is how many policies are reconciled at a time. A pass does not wait for AWS.
 const concurrentReconciles = 4
 
-// SetupWithManager lets the manager run the reconciler and its Prober.
+// SetupWithManager lets the manager run the reconciler and its Prober until the context ends.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) error {
 	index := func(o client.Object) []string { return []string{o.(*v1alpha1.Remediation).Spec.PolicyRef.Name} }
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.Remediation{}, IndexPolicy, index); err != nil {
@@ -32,7 +32,10 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	}
 	news := make(chan event.TypedGenericEvent[types.NamespacedName], newsBuffer)
 	r.Prober = NewProber(r.Regions, r.Clock, func(policy types.NamespacedName) {
-		news <- event.TypedGenericEvent[types.NamespacedName]{Object: policy}
+		select {
+		case news <- event.TypedGenericEvent[types.NamespacedName]{Object: policy}:
+		case <-ctx.Done():
+		}
 	})
 	if err := mgr.Add(r.Prober); err != nil {
 		return fmt.Errorf("adding the prober: %w", err)

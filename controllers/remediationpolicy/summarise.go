@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
 
 const (
@@ -38,6 +38,7 @@ func (r *Reconciler) summarise(ctx context.Context, s *scope) error {
 		}
 	}
 	if !s.worthWriting() {
+		r.emitEvents(s)
 		return nil
 	}
 	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
@@ -60,8 +61,14 @@ func (s *scope) worthWriting() bool {
 // fillStatus fills in all but the conditions.
 func (s *scope) fillStatus() {
 	status := &s.policy.Status
+	if status.ObservedGeneration != s.policy.Generation {
+		// Counts of another spec say nothing about this one.
+		s.clearHealth()
+	}
 	status.ObservedGeneration = s.policy.Generation
-	status.Account, status.Region = s.fleet.location.Account, s.fleet.location.Region
+	if s.region != nil {
+		status.Account, status.Region = s.fleet.location.Account, s.fleet.location.Region
+	}
 	if !s.fleet.judgeTime.IsZero() {
 		status.LastProbeTime = new(metav1.NewMicroTime(s.fleet.judgeTime))
 	}
@@ -74,7 +81,7 @@ func (s *scope) fillStatus() {
 	}
 	var open []v1alpha1.OpeningRemediation
 	for _, claim := range status.Opening {
-		if claim.NotAfter.After(s.now) && !s.recorded(claim) {
+		if claim.NotAfter.After(s.now) && !s.appeared(claim) {
 			open = append(open, claim)
 		}
 	}
@@ -82,25 +89,31 @@ func (s *scope) fillStatus() {
 	s.countHealth()
 }
 
-// recorded reports whether the Remediation of a claim is known to exist.
-func (s *scope) recorded(claim v1alpha1.OpeningRemediation) bool {
+// appeared reports whether the Remediation of a claim is known to exist.
+func (s *scope) appeared(claim v1alpha1.OpeningRemediation) bool {
 	return slices.ContainsFunc(s.attempts[string(claim.InstanceID)], func(a decide.Attempt) bool {
 		return a.Name == claim.Name && a.NotAfter.IsZero()
 	})
 }
 
+// clearHealth empties the numbers and lists.
+func (s *scope) clearHealth() {
+	status := &s.policy.Status
+	status.Targets, status.Healthy, status.Unhealthy, status.Held, status.Unknown = nil, nil, nil, nil, nil
+	status.Summary, status.Instances = nil, nil
+}
+
 // countHealth fills in the numbers and lists. Until the first inventory they stay as they were, and while the policy is
 // suspended nobody knows them.
 func (s *scope) countHealth() {
-	status := &s.policy.Status
 	if s.policy.Spec.Suspend {
-		status.Targets, status.Healthy, status.Unhealthy, status.Held, status.Unknown = nil, nil, nil, nil, nil
-		status.Summary, status.Instances = nil, nil
+		s.clearHealth()
 		return
 	}
-	if s.fleet.judgeTime.IsZero() && len(s.fleet.states) == 0 {
+	if !s.fleet.inventoried {
 		return
 	}
+	status := &s.policy.Status
 	counts := map[v1alpha1.Health]int32{}
 	reasons := map[string]int32{}
 	var instances []v1alpha1.InstanceStatus
@@ -112,7 +125,7 @@ func (s *scope) countHealth() {
 		reasons[state.Reason]++
 		instances = append(instances, v1alpha1.InstanceStatus{
 			InstanceID: v1alpha1.InstanceID(id), Health: state.Health, Since: metav1.NewMicroTime(state.Since),
-			Reason: state.Reason, Message: cut(state.Message, maxMessage),
+			Reason: state.Reason, Message: process.Printable(state.Message, maxMessage, ""),
 		})
 	}
 	status.Targets = new(int32(len(s.fleet.states)))
@@ -157,17 +170,9 @@ func (s *scope) worst(instances []v1alpha1.InstanceStatus) []v1alpha1.InstanceSt
 }
 
 func blocked(wait *decide.Wait) *v1alpha1.Blocked {
-	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: cut(wait.Message, maxMessage)}
+	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: process.Printable(wait.Message, maxMessage, "")}
 	if !wait.Until.IsZero() {
 		b.Until = new(metav1.NewMicroTime(wait.Until))
 	}
 	return b
-}
-
-// cut shortens a text to at most so many bytes, without splitting a character.
-func cut(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most-len("...")], "") + "..."
 }

@@ -199,6 +199,7 @@ func (w *world) addReplica() {
 		RetryMaxAttempts: 1,
 	}
 	r := &replica{regions: runcommand.NewRegions(config, w.clock)}
+	Expect(r.regions.FindAccount(w.ctx, location.Region)).To(Succeed())
 	r.prober = NewProber(r.regions, w.clock, func(types.NamespacedName) {})
 	recorder := events.NewFakeRecorder(1000)
 	r.policies = &Reconciler{

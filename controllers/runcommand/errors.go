@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strings"
 
@@ -112,10 +113,15 @@ func Classify(err error) Class {
 		}
 		return classOfStatus(err)
 	}
-	if _, ok := errors.AsType[*credentialsError](err); ok {
+	if withoutCredentials(err) {
 		return Denied
 	}
 	return Unavailable
+}
+
+func withoutCredentials(err error) bool {
+	_, ok := errors.AsType[*credentialsError](err)
+	return ok
 }
 
 // classOfStatus tells what an error code that is not in the list means, by the HTTP status: 4xx blames the request.
@@ -137,9 +143,19 @@ func classOfStatus(err error) Class {
 }
 
 // MayBeAccepted tells whether the command may exist although Send returned err: then it has to be looked up, and never to be
-// sent again. Only an answer of AWS that refuses the request proves that there is none; a lost connection, a time-out or an
-// error of the service proves nothing.
-func MayBeAccepted(err error) bool { return Classify(err) == Unavailable }
+// sent again. Only an answer that AWS is known to refuse requests with proves that there is none. A lost connection, a
+// time-out, an error of the service, and a code that nobody knows, which may be from something in between, prove nothing.
+func MayBeAccepted(err error) bool {
+	if withoutCredentials(err) {
+		return false
+	}
+	api, answered := errors.AsType[smithy.APIError](err)
+	if !answered {
+		return true
+	}
+	_, known := classes[api.ErrorCode()]
+	return !known
+}
 
 var instanceIDs = regexp.MustCompile(`\bm?i-[0-9a-z]{8,17}\b`)
 
@@ -156,6 +172,9 @@ func Words(err error) string {
 		text = fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	} else if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
+	} else if op, ok := errors.AsType[*net.OpError](err); ok {
+		// Without the local port, which is another one each time.
+		text = fmt.Sprintf("%s: %v", op.Op, op.Err)
 	}
 	text = strings.Join(strings.Fields(text), " ")
 	const most = 300

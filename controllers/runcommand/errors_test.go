@@ -28,8 +28,8 @@ func TestErrorsOfASend(t *testing.T) {
 		"expired credentials":   {ssmlocal.Fault{Code: "ExpiredTokenException"}, Denied, false, 0},
 		"no such instance":      {ssmlocal.Fault{Code: "InvalidInstanceId"}, InvalidInstance, false, 0},
 		"invalid":               {ssmlocal.Fault{Code: "ValidationException"}, Invalid, false, 0},
-		"a refusal of no known": {ssmlocal.Fault{Code: "SomethingNew"}, Invalid, false, 0},
-		"forbidden in general":  {ssmlocal.Fault{Code: "SomethingNew", HTTPStatus: 403}, Denied, false, 0},
+		"a refusal of no known": {ssmlocal.Fault{Code: "SomethingNew"}, Invalid, true, 0},
+		"forbidden in general":  {ssmlocal.Fault{Code: "SomethingNew", HTTPStatus: 403}, Denied, true, 0},
 		"an internal error": {
 			ssmlocal.Fault{Code: "InternalServerError", HTTPStatus: 500}, Unavailable, true, 0,
 		},

@@ -4,6 +4,7 @@
 package runcommand
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -34,31 +35,21 @@ type Regions struct {
 	config aws.Config
 	clock  clock.WithTicker
 
-	mu      sync.Mutex
-	account string
-	regions map[Location]*Region
-	created chan *Region
+	mu         sync.Mutex
+	account    string
+	accountErr error
+	regions    map[Location]*Region
+	created    chan *Region
+	// locate asks for the account, by a region to ask in.
+	locate chan string
 }
 
 // NewRegions returns the Regions over the given AWS configuration, whose region is the default.
 func NewRegions(config aws.Config, clk clock.WithTicker) *Regions {
-	return &Regions{config: config, clock: clk, regions: map[Location]*Region{}, created: make(chan *Region, 64)}
-}
-
-// Locate resolves the location of a policy: the region it names, or our own, and the account whose credentials we have.
-// It asks AWS once, and then remembers.
-func (r *Regions) Locate(ctx context.Context, region string) (Location, error) {
-	if region == "" {
-		region = r.config.Region
+	return &Regions{
+		config: config, clock: clk, accountErr: &LocatingError{}, regions: map[Location]*Region{},
+		created: make(chan *Region, 64), locate: make(chan string, 1),
 	}
-	if region == "" {
-		return Location{}, &NoRegionError{}
-	}
-	account, err := r.ownAccount(ctx, region)
-	if err != nil {
-		return Location{Region: region}, err
-	}
-	return Location{Account: account, Region: region}, nil
 }
 
 // NoRegionError means that neither the policy nor the controller names a region.
@@ -68,25 +59,69 @@ func (*NoRegionError) Error() string {
 	return "no region: set spec.region, or AWS_REGION for the controller"
 }
 
-func (r *Regions) ownAccount(ctx context.Context, region string) (string, error) {
+// LocatingError means that the account is just being found out, and is to be asked for again in a moment.
+type LocatingError struct{}
+
+func (*LocatingError) Error() string { return "finding out the AWS account" }
+
+// Locate resolves the location of a policy: the region it names, or our own, and the account whose credentials we have. It
+// does not wait for AWS: until the account is known the error is a LocatingError, or why it cannot be found out.
+func (r *Regions) Locate(region string) (Location, error) {
+	location := Location{Region: cmp.Or(region, r.config.Region)}
+	if location.Region == "" {
+		return location, &NoRegionError{}
+	}
 	r.mu.Lock()
-	account := r.account
+	defer r.mu.Unlock()
+	if r.account == "" {
+		select {
+		case r.locate <- location.Region:
+		default: // It is being found out.
+		}
+		return location, r.accountErr
+	}
+	location.Account = r.account
+	return location, nil
+}
+
+// FindAccount asks AWS whose credentials we have, once it is answered for good. Any region will do.
+func (r *Regions) FindAccount(ctx context.Context, region string) error {
+	r.mu.Lock()
+	known := r.account != ""
 	r.mu.Unlock()
-	if account != "" {
-		return account, nil
+	if known {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	identity, err := sts.NewFromConfig(r.config, func(o *sts.Options) { o.Region = region }).
 		GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return "", fmt.Errorf("getting caller identity: %w", err)
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		r.accountErr = fmt.Errorf("getting caller identity: %w", err)
+		return r.accountErr
+	}
 	r.account = aws.ToString(identity.Account)
-	return r.account, nil
+	return nil
 }
+
+// findAccounts finds out the account when somebody asks for it.
+func (r *Regions) findAccounts(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case region := <-r.locate:
+			if r.FindAccount(ctx, region) != nil && !sleep(ctx, r.clock, accountRetry) {
+				return
+			}
+		}
+	}
+}
+
+// accountRetry is how long after AWS did not tell the account it is asked again.
+const accountRetry = 15 * time.Second
 
 // Get returns the Region of a location.
 func (r *Regions) Get(location Location) *Region {
@@ -118,10 +153,11 @@ func newRegion(location Location, service Service, clk clock.WithTicker) *Region
 	return region
 }
 
-// Start reads the commands in flight of every region until the context ends.
+// Start finds out the account and reads the commands in flight of every region, until the context ends.
 func (r *Regions) Start(ctx context.Context) error {
 	var loops sync.WaitGroup
 	defer loops.Wait()
+	loops.Go(func() { r.findAccounts(ctx) })
 	for {
 		select {
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ package runcommand
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -17,7 +18,9 @@ type Search struct {
 	InstanceID string
 	// After and Before bound the time of the send, by our clock.
 	After, Before time.Time
-	// Notify is called, without a lock held, after each look. It must not block.
+	// Until is when the search ends by itself, so that one that nobody asks for any more does not go on forever.
+	Until time.Time
+	// Notify is called, without a lock held, after each look.
 	Notify func()
 }
 
@@ -71,10 +74,11 @@ func (t *Tracker) searching() bool {
 	return false
 }
 
-// stepSearches looks once for all that is searched, and reports whether all reads succeeded.
+// stepSearches looks once for all that is searched, and reports whether AWS is in a state to answer.
 func (t *Tracker) stepSearches(ctx context.Context) bool {
 	t.mu.Lock()
 	var open []Search
+	maps.DeleteFunc(t.searches, func(_ string, s *search) bool { return t.clock.Now().After(s.Until) })
 	for _, s := range t.searches {
 		if s.Found.ID == "" && t.clock.Since(s.tryTime) >= lookInterval {
 			s.tryTime = t.clock.Now()
@@ -98,7 +102,7 @@ func (t *Tracker) stepSearches(ctx context.Context) bool {
 		if still && s.Notify != nil {
 			s.Notify()
 		}
-		ok = ok && err == nil
+		ok = ok && !overloaded(err)
 	}
 	return ok
 }
@@ -110,6 +114,9 @@ func (t *Tracker) look(ctx context.Context, s Search) (Command, error) {
 	ofNode.InstanceID = s.InstanceID
 	for _, filter := range []CommandFilter{ofNode, around} {
 		commands, err := t.service.Commands(ctx, filter)
+		if err != nil && Classify(err) == InvalidInstance {
+			continue // The node is gone by now; the command may be there all the same.
+		}
 		if err != nil {
 			return Command{}, err
 		}

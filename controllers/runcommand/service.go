@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// callTimeout bounds one call of a reading operation with its retries, and sendTimeout the one attempt of a send.
+// callTimeout bounds a reading operation with all its pages and retries, and sendTimeout the one attempt of a send.
 const (
 	callTimeout = 15 * time.Second
 	sendTimeout = 10 * time.Second

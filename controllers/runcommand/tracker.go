@@ -6,23 +6,34 @@ package runcommand
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/utils/clock"
 )
 
-// How often commands in flight are read. A throttling or failing SSM is asked less and less often.
+// How often commands in flight are read. A throttling or failing SSM is asked less and less often, and so is one command
+// that cannot be read. One that takes long is not looked at every second.
 const (
 	pollInterval    = time.Second
 	maxPollInterval = 30 * time.Second
+	longAge         = 2 * time.Minute
+	longInterval    = 10 * time.Second
 )
 
 // listByIDUpTo is how many commands are asked for one by one; more are picked out of one shared list.
 const listByIDUpTo = 3
 
+// unlistedAge is the age at which a command that the shared list does not show is asked for by its id: the list may have
+// been too long to read to its end.
+const unlistedAge = 15 * time.Second
+
 // clockSkew is how far AWS's clock may be from ours when a time of ours bounds a list.
 const clockSkew = 2 * time.Minute
+
+// keepDone is how long what was read is kept when nobody forgets it.
+const keepDone = 10 * time.Minute
 
 // Observation is what is known about a command in flight.
 type Observation struct {
@@ -31,24 +42,24 @@ type Observation struct {
 	// Invocations holds, by instance, what was read so far. They are read again when the counts tell of a new error, and
 	// when the command is done.
 	Invocations map[string]Invocation
+	// ReadTime is when the invocations had last been read; zero before that.
+	ReadTime time.Time
 	// Done means that there is nothing more to wait for: the command has ended and was read, or its deadline has passed.
 	Done bool
-	// ReadTime is when the command was last asked for with success; zero before that.
-	ReadTime time.Time
 	// Err is the error of the last read; nil after a good one.
 	Err error
 }
 
 // Want says what is wanted of a command in flight.
 type Want struct {
-	// Command is the command as Send returned it, or at least its ID and, as far as is known, RequestTime.
+	// Command is the command as Send returned it, or at least its ID and a RequestTime that is not later than its own.
 	Command Command
 	// InstanceID, when it is set, asks for the Result of this one node, with its whole stdout, once it has ended. Otherwise
 	// the invocations of all nodes are read.
 	InstanceID string
-	// Deadline, when it is set, ends the wait: the command is then read once more, whatever its counts.
+	// Deadline ends the wait: the command is then read once more, whatever its counts.
 	Deadline time.Time
-	// Notify is called, without a lock held, when there is something new. It must not block.
+	// Notify is called, without a lock held, when there is something new.
 	Notify func()
 }
 
@@ -67,6 +78,8 @@ type Tracker struct {
 type tracked struct {
 	Want
 	Observation
+	// due is when it is to be read next.
+	due time.Time
 }
 
 // NewTracker returns a Tracker that calls wake when there is something to do for Step.
@@ -113,20 +126,17 @@ func (t *Tracker) Forget(commandID string) {
 // Step reads all commands in flight once, and returns how long to wait until the next time; 0 means that there is nothing
 // to wait for. It is not to be called twice at a time.
 func (t *Tracker) Step(ctx context.Context) time.Duration {
-	pending := t.pending()
-	failed := false
-	if len(pending) > 0 {
-		failed = !t.readCommands(ctx, pending)
+	ok := true
+	if pending := t.pending(); len(pending) > 0 {
+		ok = t.readCommands(ctx, pending)
 	}
-	if !t.stepSearches(ctx) {
-		failed = true
-	}
+	ok = t.stepSearches(ctx) && ok
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if failed {
-		t.interval = min(2*t.interval, maxPollInterval)
-	} else {
+	if ok {
 		t.interval = pollInterval
+	} else {
+		t.interval = min(2*t.interval, maxPollInterval)
 	}
 	if t.idle() {
 		return 0
@@ -143,12 +153,15 @@ func (t *Tracker) idle() bool {
 	return !t.searching()
 }
 
+// pending returns what is due to be read, and drops what nobody has asked for after its end.
 func (t *Tracker) pending() map[string]Want {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := t.clock.Now()
+	maps.DeleteFunc(t.commands, func(_ string, c *tracked) bool { return c.Done && now.Sub(c.due) > keepDone })
 	pending := map[string]Want{}
 	for id, c := range t.commands {
-		if !c.Done {
+		if !c.Done && !now.Before(c.due) {
 			pending[id] = c.Want
 		}
 	}
@@ -156,10 +169,10 @@ func (t *Tracker) pending() map[string]Want {
 }
 
 // readCommands lists the counts of the pending commands, and reads the results of those whose counts call for it. It
-// reports whether all reads succeeded.
+// reports whether AWS is in a state to answer.
 func (t *Tracker) readCommands(ctx context.Context, pending map[string]Want) bool {
 	listed, err := t.list(ctx, pending)
-	ok := err == nil
+	ok := !overloaded(err)
 	for id, want := range pending {
 		before, tracking := t.Observe(id)
 		if !tracking {
@@ -167,59 +180,88 @@ func (t *Tracker) readCommands(ctx context.Context, pending map[string]Want) boo
 		}
 		after := before
 		after.Err = err
-		if err == nil {
-			after.ReadTime = t.clock.Now()
-		}
 		if c, visible := listed[id]; visible {
 			after.Command = c
 		}
 		if t.wantsResults(want, before, after) {
-			ok = t.readResults(ctx, want, &after) && ok
+			t.readResults(ctx, want, &after)
+			ok = ok && !overloaded(after.Err)
 		}
 		t.store(id, before, after)
 	}
 	return ok
 }
 
+// overloaded reports whether an error says that AWS is to be asked less often. Others are about one command only.
+func overloaded(err error) bool {
+	if err == nil {
+		return false
+	}
+	class := Classify(err)
+	return class == Throttled || class == Unavailable
+}
+
 // list returns the counts of the pending commands that are visible.
 func (t *Tracker) list(ctx context.Context, pending map[string]Want) (map[string]Command, error) {
-	listed := map[string]Command{}
-	filters := []CommandFilter{}
-	if len(pending) <= listByIDUpTo {
-		for id := range pending {
-			filters = append(filters, CommandFilter{ID: id})
+	var recent, single []string
+	for id, want := range pending {
+		if t.age(want) < longAge {
+			recent = append(recent, id)
+		} else {
+			single = append(single, id)
 		}
-	} else {
-		filters = append(filters, CommandFilter{After: oldest(pending).Add(-clockSkew)})
 	}
-	for _, filter := range filters {
-		commands, err := t.service.Commands(ctx, filter)
-		if err != nil && Classify(err) != NotYet {
+	listed := map[string]Command{}
+	if len(recent) > listByIDUpTo {
+		if err := t.listInto(ctx, CommandFilter{After: oldest(recent, pending).Add(-clockSkew)}, pending, listed); err != nil {
 			return listed, err
 		}
-		for _, c := range commands {
-			if _, wanted := pending[c.ID]; wanted {
-				listed[c.ID] = c
-			}
+		recent = slices.DeleteFunc(recent, func(id string) bool {
+			_, found := listed[id]
+			return found || t.age(pending[id]) < unlistedAge
+		})
+	}
+	for _, id := range append(single, recent...) {
+		if err := t.listInto(ctx, CommandFilter{ID: id}, pending, listed); err != nil {
+			return listed, err
 		}
 	}
 	return listed, nil
 }
 
-func oldest(pending map[string]Want) time.Time {
+func (t *Tracker) age(want Want) time.Duration { return t.clock.Since(want.Command.RequestTime) }
+
+func (t *Tracker) listInto(
+	ctx context.Context, filter CommandFilter, pending map[string]Want, listed map[string]Command,
+) error {
+	commands, err := t.service.Commands(ctx, filter)
+	if err != nil && Classify(err) != NotYet {
+		return err
+	}
+	for _, c := range commands {
+		if _, wanted := pending[c.ID]; wanted {
+			listed[c.ID] = c
+		}
+	}
+	return nil
+}
+
+func oldest(ids []string, pending map[string]Want) time.Time {
 	var oldest time.Time
-	for _, want := range pending {
-		if at := want.Command.RequestTime; oldest.IsZero() || at.Before(oldest) {
+	for _, id := range ids {
+		if at := pending[id].Command.RequestTime; oldest.IsZero() || at.Before(oldest) {
 			oldest = at
 		}
 	}
 	return oldest
 }
 
+func (t *Tracker) overdue(want Want) bool { return !t.clock.Now().Before(want.Deadline) }
+
 // wantsResults decides whether the results have to be read: the command is done, its deadline has passed, or one more node
 // has ended badly than was known.
 func (t *Tracker) wantsResults(want Want, before, after Observation) bool {
-	if !want.Deadline.IsZero() && !t.clock.Now().Before(want.Deadline) {
+	if t.overdue(want) {
 		return true
 	}
 	if after.Command.ID == "" {
@@ -228,15 +270,15 @@ func (t *Tracker) wantsResults(want Want, before, after Observation) bool {
 	return after.Command.Done() || (want.InstanceID == "" && after.Command.Errors > before.Command.Errors)
 }
 
-// readResults reads the results of a command into the observation, and reports whether that succeeded.
-func (t *Tracker) readResults(ctx context.Context, want Want, o *Observation) bool {
-	overdue := !want.Deadline.IsZero() && !t.clock.Now().Before(want.Deadline)
+// readResults reads the results of a command into the observation. After the deadline it is done even when that fails.
+func (t *Tracker) readResults(ctx context.Context, want Want, o *Observation) {
+	o.Done = t.overdue(want)
 	invocations, err := t.results(ctx, want)
 	if err != nil && Classify(err) != NotYet {
 		o.Err = err
-		o.Done = overdue
-		return false
+		return
 	}
+	o.ReadTime = t.clock.Now()
 	final := 0
 	for _, i := range invocations {
 		o.Invocations[i.InstanceID] = i
@@ -249,8 +291,7 @@ func (t *Tracker) readResults(ctx context.Context, want Want, o *Observation) bo
 		expected = 1
 	}
 	// Lists lag behind each other: a command that is done by its counts is done when its results say so too.
-	o.Done = overdue || (o.Command.Done() && final >= expected)
-	return true
+	o.Done = o.Done || (o.Command.Done() && final >= expected)
 }
 
 func (t *Tracker) results(ctx context.Context, want Want) ([]Invocation, error) {
@@ -270,6 +311,17 @@ func (t *Tracker) store(id string, before, after Observation) {
 	c, ok := t.commands[id]
 	if ok {
 		c.Observation = after
+		c.due = t.clock.Now()
+		switch {
+		case after.Err != nil && !overloaded(after.Err):
+			c.due = c.due.Add(maxPollInterval)
+		case !after.Done && t.age(c.Want) >= longAge:
+			c.due = c.due.Add(longInterval)
+		}
+		// The deadline is kept in any case.
+		if c.Deadline.After(t.clock.Now()) && c.Deadline.Before(c.due) {
+			c.due = c.Deadline
+		}
 	}
 	t.mu.Unlock()
 	news := after.Done || after.Command.Status != before.Command.Status || after.Command.Errors != before.Command.Errors

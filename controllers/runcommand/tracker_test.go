@@ -20,7 +20,7 @@ func TestTrackerReadsAResultOnce(t *testing.T) {
 	}
 	news := 0
 	sent := w.send("a", 1)
-	w.region.Track(Want{Command: sent, InstanceID: id(0), Notify: func() { news++ }})
+	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour), Notify: func() { news++ }})
 
 	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "it still runs")
 	o, tracked := w.region.Observe(sent.ID)
@@ -50,7 +50,7 @@ func TestTrackerSharesOneList(t *testing.T) {
 	w := newWorld(t, 1)
 	w.outcome = func(ssmlocal.Execution) ssmlocal.Outcome { return ssmlocal.Outcome{Delay: time.Hour} }
 	for n := range 20 {
-		w.region.Track(Want{Command: w.send(fmt.Sprint(n), 1)})
+		w.region.Track(Want{Command: w.send(fmt.Sprint(n), 1), Deadline: noon.Add(time.Hour)})
 	}
 	w.server.ResetCalls()
 	w.region.Step(t.Context())
@@ -92,7 +92,7 @@ func TestTrackerTellsOfEachFailureAtOnce(t *testing.T) {
 func TestTrackerWaitsForWhatIsNotVisibleYet(t *testing.T) {
 	w := newWorld(t, 1, func(o *ssmlocal.Options) { *o.ReadLag = 3 * time.Second })
 	sent := w.send("a", 1)
-	w.region.Track(Want{Command: sent, InstanceID: id(0)})
+	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
 	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "not visible is no failure")
 	o, _ := w.region.Observe(sent.ID)
 	w.Expect(o.Command.ID).To(BeEmpty())
@@ -106,7 +106,7 @@ func TestTrackerWaitsForWhatIsNotVisibleYet(t *testing.T) {
 func TestTrackerAsksAFailingServiceLessAndLess(t *testing.T) {
 	w := newWorld(t, 1)
 	sent := w.send("a", 1)
-	w.region.Track(Want{Command: sent, InstanceID: id(0)})
+	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
 	w.server.SetFaults(func(ssmlocal.Call) ssmlocal.Fault { return ssmlocal.Fault{Code: "ThrottlingException"} })
 	var waits []time.Duration
 	for range 7 {
@@ -130,7 +130,7 @@ func TestSearchFindsByComment(t *testing.T) {
 		w.send(fmt.Sprint("other ", n), 2)
 	}
 	sent := w.send("mine", 2)
-	search := Search{Comment: "mine", InstanceID: id(1), After: noon, Before: noon.Add(time.Minute)}
+	search := Search{Comment: "mine", InstanceID: id(1), After: noon, Before: noon.Add(time.Minute), Until: noon.Add(time.Hour)}
 	w.Expect(w.region.Search(search).Found.ID).To(BeEmpty())
 	w.Expect(w.region.Step(t.Context())).To(BeZero())
 	w.Expect(w.region.Search(search).Found.ID).To(Equal(sent.ID))
@@ -142,7 +142,7 @@ func TestSearchFindsWhatHasNotReachedTheNode(t *testing.T) {
 	w := newWorld(t, 1)
 	w.server.SetConnection(id(0), ssmlocal.ConnectionLost)
 	sent := w.send("mine", 1)
-	search := Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon.Add(time.Minute)}
+	search := Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon.Add(time.Minute), Until: noon.Add(time.Hour)}
 	w.region.Search(search)
 	w.region.Step(t.Context())
 	w.Expect(w.region.Search(search).Found.ID).To(Equal(sent.ID))
@@ -150,7 +150,7 @@ func TestSearchFindsWhatHasNotReachedTheNode(t *testing.T) {
 
 func TestSearchGoesOnUntilItIsEnded(t *testing.T) {
 	w := newWorld(t, 1)
-	search := Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon.Add(time.Minute)}
+	search := Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon.Add(time.Minute), Until: noon.Add(time.Hour)}
 	w.region.Search(search)
 	for range 10 {
 		w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval))
@@ -162,4 +162,78 @@ func TestSearchGoesOnUntilItIsEnded(t *testing.T) {
 	w.Expect(w.server.Calls()).To(Equal(map[string]int{"ListCommands": 4}), "two looks of two lists")
 	w.region.EndSearch("mine")
 	w.Expect(w.region.Step(t.Context())).To(BeZero())
+}
+
+func TestSearchEndsByItself(t *testing.T) {
+	w := newWorld(t, 1)
+	w.region.Search(Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon, Until: noon.Add(time.Minute)})
+	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval))
+	w.clock.Step(time.Minute + time.Second)
+	w.Expect(w.region.Step(t.Context())).To(BeZero())
+}
+
+func TestSearchFindsTheCommandOfANodeThatIsGone(t *testing.T) {
+	w := newWorld(t, 1)
+	sent := w.send("mine", 1)
+	w.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+		if c.InstanceID != "" {
+			return ssmlocal.Fault{Code: "InvalidInstanceId"}
+		}
+		return ssmlocal.Fault{}
+	})
+	search := Search{Comment: "mine", InstanceID: id(0), After: noon, Before: noon, Until: noon.Add(time.Hour)}
+	w.region.Search(search)
+	w.region.Step(t.Context())
+	w.Expect(w.region.Search(search).Found.ID).To(Equal(sent.ID))
+}
+
+func TestACommandThatCannotBeReadDoesNotSlowTheOthersDown(t *testing.T) {
+	w := newWorld(t, 1)
+	w.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+		if c.Operation == "GetCommandInvocation" {
+			return ssmlocal.Fault{Code: "AccessDeniedException"}
+		}
+		return ssmlocal.Fault{}
+	})
+	sent := w.send("a", 1)
+	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
+	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval))
+	w.server.ResetCalls()
+	w.clock.Step(time.Second)
+	w.region.Step(t.Context())
+	w.Expect(w.server.Calls()).To(BeEmpty(), "it is asked for less often")
+
+	w.clock.SetTime(noon.Add(time.Hour))
+	w.Expect(w.region.Step(t.Context())).To(BeZero())
+	o, _ := w.region.Observe(sent.ID)
+	w.Expect(o.Done).To(BeTrue(), "the deadline has passed")
+	w.Expect(o.Err).To(HaveOccurred())
+	w.Expect(o.ReadTime).To(BeZero())
+}
+
+func TestWhatTheSharedListDoesNotShowIsAskedForById(t *testing.T) {
+	w := newWorld(t, 1)
+	w.outcome = func(ssmlocal.Execution) ssmlocal.Outcome { return ssmlocal.Outcome{Delay: time.Hour} }
+	old := w.send("old", 1)
+	w.clock.Step(longAge)
+	w.region.Track(Want{Command: old, Deadline: noon.Add(time.Hour)})
+	for n := range 4 {
+		w.region.Track(Want{Command: w.send(fmt.Sprint(n), 1), Deadline: noon.Add(time.Hour)})
+	}
+	w.server.ResetCalls()
+	w.region.Step(t.Context())
+	w.Expect(w.server.Calls()["ListCommands"]).To(Equal(2), "the old one by its id, the others together")
+	o, _ := w.region.Observe(old.ID)
+	w.Expect(o.Command.ID).To(Equal(old.ID))
+}
+
+func TestWhatNobodyForgetsIsDroppedInTheEnd(t *testing.T) {
+	w := newWorld(t, 1)
+	sent := w.send("a", 1)
+	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
+	w.region.Step(t.Context())
+	w.clock.Step(keepDone + time.Second)
+	w.region.Step(t.Context())
+	_, tracked := w.region.Observe(sent.ID)
+	w.Expect(tracked).To(BeFalse())
 }
