@@ -97,9 +97,9 @@ func (s *scope) setRemediationAllowed(trouble *problem) {
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true")
 	case trouble != nil:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, trouble.reason, trouble.message)
-	case s.openProblem != nil:
+	case s.fleet.openProblem != nil:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonOpeningFailed,
-			process.Printable(s.openProblem.Error(), maxMessage, ""))
+			process.Printable(s.fleet.openProblem.Error(), maxMessage, ""))
 	default:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionTrue, v1alpha1.ReasonAllowed,
 			"an instance that goes down is recovered within the limits")

@@ -70,6 +70,14 @@ var _ = Describe("What cannot be known", func() {
 				return ssmlocal.Fault{}
 			})
 		}, v1alpha1.ReasonAccessDenied, "False/AccessDenied"),
+		Entry("no permission to read", func(w *world) {
+			w.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+				if c.Operation == "ListCommandInvocations" {
+					return ssmlocal.Fault{Code: "AccessDeniedException", Message: "not authorized to perform: ssm:ListCommandInvocations"}
+				}
+				return ssmlocal.Fault{}
+			})
+		}, v1alpha1.ReasonAccessDenied, "False/AccessDenied"),
 		Entry("throttling", func(w *world) {
 			w.server.SetFaults(always(ssmlocal.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}))
 		}, v1alpha1.ReasonThrottled, "False/Throttled"),

@@ -39,6 +39,8 @@ type fleet struct {
 	beginTime, startTime, judgeTime time.Time
 	// problem is what AWS had against the last whole round.
 	problem *problem
+	// openProblem is why the API server took no Remediation the last time that there was one to open.
+	openProblem error
 }
 
 // fleets holds the fleet of each policy. A policy is reconciled by one worker at a time, so that only the map is shared.

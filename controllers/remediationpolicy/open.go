@@ -56,14 +56,14 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 		return err
 	}
 	for _, remediation := range remediations {
-		if s.openProblem = r.create(ctx, remediation); s.openProblem != nil {
+		if s.fleet.openProblem = r.create(ctx, remediation); s.fleet.openProblem != nil {
 			break
 		}
 		id := string(remediation.Spec.InstanceID)
 		s.attempts[id] = append(s.attempts[id], decide.AttemptOf(remediation))
 	}
 	s.decisions = s.decideNow()
-	return s.openProblem
+	return s.fleet.openProblem
 }
 
 // create creates a Remediation. One that is there already, opened by somebody who knew of it earlier, is read instead.

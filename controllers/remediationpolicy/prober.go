@@ -40,6 +40,9 @@ func NewProber(regions *runcommand.Regions, clk clock.PassiveClock, notify func(
 	return &Prober{regions: regions, clock: clk, notify: notify, queue: make(chan *round, proberQueue)}
 }
 
+// now is the time in the precision of the API, in which times of probes are compared with recorded ones.
+func (p *Prober) now() time.Time { return p.clock.Now().Truncate(time.Microsecond) }
+
 // Start works until the context ends.
 func (p *Prober) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
@@ -82,7 +85,7 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 		ids = slices.DeleteFunc(slices.Clone(r.instanceIDs), func(id string) bool { return excluded[id] })
 	}
 	if err != nil {
-		r.fail(err, "", p.clock.Now())
+		r.fail(err, "", p.now())
 	} else {
 		p.sendAll(ctx, region, r, ids)
 	}
@@ -121,7 +124,7 @@ func (p *Prober) takeInventory(
 		}
 		r.members = append(r.members, id)
 		if observation := offline(found, id); observation != nil {
-			r.addKnown(id, *observation, p.clock.Now())
+			r.addKnown(id, *observation, p.now())
 		} else {
 			online = append(online, id)
 		}
@@ -184,7 +187,7 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 		defer r.mu.Unlock()
 		r.problem = &problem{v1alpha1.ReasonInvalidRequest, err.Error(), true}
 		for _, id := range ids {
-			r.addKnown(id, unknown(r.problem.reason, r.problem.message), p.clock.Now())
+			r.addKnown(id, unknown(r.problem.reason, r.problem.message), p.now())
 		}
 		return
 	}
@@ -201,7 +204,7 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 // sent again, which for a probe does no harm.
 func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
 	for len(command.InstanceIDs) > 0 && !r.isAbandoned() {
-		sendTime := p.clock.Now()
+		sendTime := p.now()
 		sent, err := region.Send(ctx, command)
 		if err == nil {
 			p.track(region, r, sent, command.InstanceIDs, sendTime)
@@ -217,7 +220,7 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 		}
 		for _, id := range command.InstanceIDs {
 			if !slices.Contains(rest, id) {
-				r.fail(err, id, p.clock.Now())
+				r.fail(err, id, p.now())
 			}
 		}
 		command.InstanceIDs = rest

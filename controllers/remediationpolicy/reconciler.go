@@ -61,8 +61,6 @@ type scope struct {
 	attempts map[string][]decide.Attempt
 	// decisions are about the instances that are down. Set by Reconcile, and again by open.
 	decisions []decide.Decision
-	// openProblem is why the API server took no Remediation. Set by open.
-	openProblem error
 	// next is when to look again at the latest. Every phase may bring it forward.
 	next time.Time
 }

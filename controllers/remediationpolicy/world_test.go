@@ -80,7 +80,7 @@ func newWorld(nodes int) *world {
 	w := &world{
 		ctx:       context.Background(),
 		namespace: cluster.NewNamespace(GinkgoTB()),
-		clock:     clocktesting.NewFakeClock(time.Date(2026, 3, 29, 12, 0, 0, 0, time.UTC)),
+		clock:     clocktesting.NewFakeClock(time.Date(2026, 3, 29, 12, 0, 0, 123456789, time.UTC)),
 		nodes:     map[string]*node{},
 	}
 	w.server = ssmlocal.New(ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))})
