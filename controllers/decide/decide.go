@@ -105,29 +105,48 @@ func holdsSlot(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance)
 
 // one decides for an Unhealthy instance, apart from the place it needs.
 func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) Decision {
-	wait := func(reason string, until time.Time, format string, args ...any) Decision {
-		return Decision{InstanceID: i.ID, Wait: &Wait{Reason: reason, Message: fmt.Sprintf(format, args...), Until: until}}
-	}
-	last, tried := newest(i.Attempts)
-	switch {
-	case tried && last.Running() && !last.NotAfter.IsZero():
-		return wait(v1alpha1.BlockedInProgress, last.NotAfter, "Remediation %s is being opened", last.Name)
-	case tried && last.Running():
-		return wait(v1alpha1.BlockedInProgress, time.Time{}, "Remediation %s is running", last.Name)
-	case tried && last.backoffUntil(spec.Limits).After(now):
-		return wait(v1alpha1.BlockedBackoff, last.backoffUntil(spec.Limits),
-			"attempt %d ended as %s; the next one waits (limits.backoffSeconds)", last.Number, last.Result)
-	}
-	counted := inWindow(now, i.Attempts, spec.Limits)
-	if n := len(counted) - int(spec.Limits.Attempts); n >= 0 {
-		until := counted[n].OpenTime.Add(seconds(spec.Limits.WindowSeconds))
-		return wait(v1alpha1.BlockedAttemptsExhausted, until,
-			"%d attempts within %d seconds (limits.attempts, limits.windowSeconds)", len(counted), spec.Limits.WindowSeconds)
-	}
-	if !i.State.Down(spec.Probe) || i.State.Last.ProbeTime.Before(last.EndTime) || i.State.stale(now, spec.Probe) {
-		return wait(v1alpha1.BlockedAwaitingProbe, time.Time{}, "the next probe has to find the process down again")
+	last, _ := newest(i.Attempts)
+	wait := cmp.Or(afterLast(now, spec, last), exhausted(now, spec, i.Attempts), awaitingProbe(now, spec, i.State, last))
+	if wait != nil {
+		return Decision{InstanceID: i.ID, Wait: wait}
 	}
 	return Decision{InstanceID: i.ID, Act: next(spec, i.State, last)}
+}
+
+// afterLast waits for the last attempt: that it ends, and that its backoff is over.
+func afterLast(now time.Time, spec *v1alpha1.RemediationPolicySpec, last Attempt) *Wait {
+	switch {
+	case last.Sequence == 0:
+		return nil
+	case last.Running() && !last.NotAfter.IsZero():
+		return &Wait{v1alpha1.BlockedInProgress, fmt.Sprintf("Remediation %s is being opened", last.Name), last.NotAfter}
+	case last.Running():
+		return &Wait{Reason: v1alpha1.BlockedInProgress, Message: fmt.Sprintf("Remediation %s is running", last.Name)}
+	case last.backoffUntil(spec.Limits).After(now):
+		return &Wait{v1alpha1.BlockedBackoff, fmt.Sprintf("attempt %d ended as %s; the next one waits (limits.backoffSeconds)",
+			last.Number, last.Result), last.backoffUntil(spec.Limits)}
+	}
+	return nil
+}
+
+// exhausted waits until an attempt has left the window, when it is full.
+func exhausted(now time.Time, spec *v1alpha1.RemediationPolicySpec, attempts []Attempt) *Wait {
+	counted := inWindow(now, attempts, spec.Limits)
+	surplus := len(counted) - int(spec.Limits.Attempts)
+	if surplus < 0 {
+		return nil
+	}
+	return &Wait{v1alpha1.BlockedAttemptsExhausted, fmt.Sprintf(
+		"%d attempts within %d seconds (limits.attempts, limits.windowSeconds)", len(counted), spec.Limits.WindowSeconds),
+		counted[surplus].OpenTime.Add(seconds(spec.Limits.WindowSeconds))}
+}
+
+// awaitingProbe waits for evidence that is fresh, and from after the last attempt.
+func awaitingProbe(now time.Time, spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Wait {
+	if s.Down(spec.Probe) && !s.Last.ProbeTime.Before(last.EndTime) && !s.stale(now, spec.Probe) {
+		return nil
+	}
+	return &Wait{Reason: v1alpha1.BlockedAwaitingProbe, Message: "the next probe has to find the process down again"}
 }
 
 // next is the attempt that follows. Within an incident each attempt that counted moves one step up the ladder, and the last

@@ -5,9 +5,6 @@ package process
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -116,28 +113,15 @@ func TestNodeDiskIsReallyFull(t *testing.T) {
 }
 
 func TestMissingTools(t *testing.T) {
-	n := startNode(t, "busybox")
-	busybox, err := exec.LookPath("busybox")
-	n.Expect(err).NotTo(HaveOccurred())
-	tools := strings.Fields("cat date dd df find grep head ln mkdir mkfifo mv readlink rm rmdir setsid sleep stat tr")
+	n := startNode(t, shells()[0])
 	for _, missing := range tools {
-		directory := t.TempDir()
-		for _, tool := range append(tools, "sh") {
-			if tool != missing {
-				n.Expect(os.Symlink(busybox, filepath.Join(directory, tool))).To(Succeed())
-			}
-		}
-		v := n.probe(byName("webserver"), "env", "PATH="+directory)
+		v := n.probe(byName("webserver"), "env", "PATH="+n.bare(missing))
 		n.Expect(v.Health).To(Equal(v1alpha1.HealthUnknown), missing)
 		n.Expect(v.Reason).To(Equal(ReasonMissingTool), missing)
 		n.Expect(v.Message).To(ContainSubstring(" no "+missing+" "), missing)
 		n.Expect(v.NodeTime.IsZero()).To(Equal(missing == "date"))
 	}
-	directory := t.TempDir()
-	for _, tool := range append(tools, "sh") {
-		n.Expect(os.Symlink(busybox, filepath.Join(directory, tool))).To(Succeed())
-	}
-	v := n.probe(byCommand("exit 5"), "env", "PATH="+directory)
+	v := n.probe(byCommand("exit 5"), "env", "PATH="+n.bare(""))
 	n.Expect(v.Reason).To(Equal(ReasonCheckFailed), "these tools are all: %s", v.Message)
 }
 

@@ -5,7 +5,6 @@ package process
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -124,17 +123,16 @@ func TestCommandCannotBeRunWithoutScratch(t *testing.T) {
 func TestCommandFindsAWebServerThatIsStopped(t *testing.T) {
 	underEachShell(t, func(n *node) {
 		port := freePort(t)
-		busybox, err := exec.LookPath("busybox")
+		self, err := os.Executable()
 		n.Expect(err).NotTo(HaveOccurred())
-		for _, applet := range []string{"httpd", "wget"} {
-			n.Expect(os.Symlink(busybox, filepath.Join(n.front, applet))).To(Succeed())
+		for _, name := range []string{webServer, webClient} {
+			n.Expect(os.Symlink(self, filepath.Join(n.front, name))).To(Succeed())
 		}
-		serve := "httpd -p 127.0.0.1:" + port + " -h /run/www"
-		n.write("/run/www/index.html", "hello")
+		serve := webServer + " 127.0.0.1:" + port + " >/dev/null 2>&1 &"
 		n.sh(serve)
-		c := byCommand("wget -q -O /dev/null http://127.0.0.1:" + port + "/index.html")
+		c := byCommand(webClient + " http://127.0.0.1:" + port + "/")
 		n.eventually(func() bool { return n.probe(c).Health == v1alpha1.HealthHealthy }, "the web server")
-		old := n.pids("httpd")[0]
+		old := n.pids(webServer)[0]
 		n.sh("kill -STOP " + old)
 		c.Timeout = time.Second
 		v := n.probe(c)

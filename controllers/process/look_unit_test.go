@@ -91,8 +91,8 @@ func TestUnitWithoutSystemd(t *testing.T) {
 }
 
 func TestUnitWithoutSystemctl(t *testing.T) {
-	n := startNode(t, "busybox")
-	v := n.probe(byUnit())
+	n := startNode(t, shells()[0])
+	v := n.probe(byUnit(), "env", "PATH="+n.bare(""))
 	n.Expect(v.Health).To(Equal(v1alpha1.HealthUnknown))
 	n.Expect(v.Reason).To(Equal(ReasonMissingTool))
 	n.Expect(v.Message).To(ContainSubstring("systemctl"))

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -49,12 +50,41 @@ type node struct {
 // underEachShell runs a test on a machine of its own under each shell. Under busybox PATH has nothing but its applets.
 func underEachShell(t *testing.T, test func(n *node)) {
 	t.Helper()
-	for _, shell := range []string{"dash", "busybox", "bash"} {
+	for _, shell := range shells() {
 		t.Run(shell, func(t *testing.T) {
 			t.Parallel()
 			test(startNode(t, shell))
 		})
 	}
+}
+
+// shells are those of dash, busybox and bash that this host has; in CI all of them, so that a missing one fails there.
+func shells() []string {
+	all := []string{"dash", "busybox", "bash"}
+	if os.Getenv("CI") != "" {
+		return all
+	}
+	return slices.DeleteFunc(all, func(shell string) bool {
+		_, err := exec.LookPath(shell)
+		return err != nil
+	})
+}
+
+// tools are the programs that the scripts need beside a shell.
+var tools = strings.Fields("cat date dd df find grep head ln mkdir mkfifo mv readlink rm rmdir setsid sleep stat tr")
+
+// bare makes a directory for a PATH with nothing but sh and the tools, one of them perhaps left out.
+func (n *node) bare(without string) string {
+	n.t.Helper()
+	directory := n.t.TempDir()
+	for _, tool := range append([]string{"sh"}, tools...) {
+		if tool != without {
+			program, err := exec.LookPath(tool)
+			n.Expect(err).NotTo(HaveOccurred())
+			n.Expect(os.Symlink(program, filepath.Join(directory, tool))).To(Succeed())
+		}
+	}
+	return directory
 }
 
 func startNode(t *testing.T, shell string) *node {

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -18,19 +17,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the golden files of this package anew")
-
-func TestScriptsAreLinted(t *testing.T) {
-	g := NewWithT(t)
-	files, err := sources.ReadDir("scripts")
-	g.Expect(err).NotTo(HaveOccurred())
-	args := []string{"--shell=sh"}
-	for _, file := range files {
-		args = append(args, "scripts/"+file.Name())
-	}
-	out, err := exec.Command("shellcheck", args...).CombinedOutput()
-	g.Expect(err).NotTo(HaveOccurred(), "install the package shellcheck; it says: %s", out)
-	g.Expect(len(files)).To(BeNumerically(">", 8))
-}
 
 // TestScriptSizes has the sizes in a golden file, because every probe of every node pays for them.
 func TestScriptSizes(t *testing.T) {

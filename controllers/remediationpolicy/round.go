@@ -103,19 +103,24 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 	if send.done && observation.Err != nil && r.problem == nil {
 		r.problem = problemOf(observation.Err)
 	}
-	var findings []finding
-	for _, id := range send.instanceIDs {
-		invocation, listed := observation.Invocations[id]
-		if send.answered[id] || (!send.done && (!listed || !invocation.Status.Final())) {
-			continue
-		}
-		send.answered[id] = true
-		o := judge(invocation, listed, r.binding, observation)
-		o.ProbeTime, o.ReadTime, o.CommandID = send.sendTime, now, send.commandID
-		findings = append(findings, finding{id, o})
-	}
 	if send.done {
 		region.Forget(send.commandID)
+	}
+	return send.findings(now, r.binding, observation)
+}
+
+// findings are about the instances that have answered since the last time, and at the end about all others.
+func (p *probeSend) findings(now time.Time, binding string, observation runcommand.Observation) []finding {
+	var findings []finding
+	for _, id := range p.instanceIDs {
+		invocation, listed := observation.Invocations[id]
+		if p.answered[id] || (!p.done && (!listed || !invocation.Status.Final())) {
+			continue
+		}
+		p.answered[id] = true
+		o := judge(invocation, listed, binding, observation)
+		o.ProbeTime, o.ReadTime, o.CommandID = p.sendTime, now, p.commandID
+		findings = append(findings, finding{id, o})
 	}
 	return findings
 }

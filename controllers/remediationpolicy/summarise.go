@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -72,21 +73,26 @@ func (s *scope) fillStatus() {
 	if !s.fleet.judgeTime.IsZero() {
 		status.LastProbeTime = new(metav1.NewMicroTime(s.fleet.judgeTime))
 	}
+	if at := s.lastRemediation(); at.After(ptr.Deref(status.LastRemediationTime, metav1.MicroTime{}).Time) {
+		status.LastRemediationTime = new(metav1.NewMicroTime(at))
+	}
+	status.Opening = slices.DeleteFunc(slices.Clone(status.Opening), func(claim v1alpha1.OpeningRemediation) bool {
+		return !claim.NotAfter.After(s.now) || s.appeared(claim)
+	})
+	s.countHealth()
+}
+
+// lastRemediation is when the last attempt ended; zero without one.
+func (s *scope) lastRemediation() time.Time {
+	var last time.Time
 	for _, attempts := range s.attempts {
 		for _, a := range attempts {
-			if at := status.LastRemediationTime; !a.EndTime.IsZero() && (at == nil || a.EndTime.After(at.Time)) {
-				status.LastRemediationTime = new(metav1.NewMicroTime(a.EndTime))
+			if a.EndTime.After(last) {
+				last = a.EndTime
 			}
 		}
 	}
-	var open []v1alpha1.OpeningRemediation
-	for _, claim := range status.Opening {
-		if claim.NotAfter.After(s.now) && !s.appeared(claim) {
-			open = append(open, claim)
-		}
-	}
-	status.Opening = open
-	s.countHealth()
+	return last
 }
 
 // appeared reports whether the Remediation of a claim is known to exist.

@@ -305,23 +305,30 @@ func (t *Tracker) results(ctx context.Context, want Want) ([]Invocation, error) 
 	return []Invocation{result}, nil
 }
 
+// dueAfter is when a command that was just read is to be read next.
+func (t *Tracker) dueAfter(c *tracked) time.Time {
+	now := t.clock.Now()
+	due := now
+	switch {
+	case c.Err != nil && !overloaded(c.Err):
+		due = now.Add(maxPollInterval)
+	case !c.Done && t.age(c.Want) >= longAge:
+		due = now.Add(longInterval)
+	}
+	// The deadline is kept in any case.
+	if c.Deadline.After(now) && c.Deadline.Before(due) {
+		return c.Deadline
+	}
+	return due
+}
+
 // store keeps an observation and tells whoever waits when it is news.
 func (t *Tracker) store(id string, before, after Observation) {
 	t.mu.Lock()
 	c, ok := t.commands[id]
 	if ok {
 		c.Observation = after
-		c.due = t.clock.Now()
-		switch {
-		case after.Err != nil && !overloaded(after.Err):
-			c.due = c.due.Add(maxPollInterval)
-		case !after.Done && t.age(c.Want) >= longAge:
-			c.due = c.due.Add(longInterval)
-		}
-		// The deadline is kept in any case.
-		if c.Deadline.After(t.clock.Now()) && c.Deadline.Before(c.due) {
-			c.due = c.Deadline
-		}
+		c.due = t.dueAfter(c)
 	}
 	t.mu.Unlock()
 	news := after.Done || after.Command.Status != before.Command.Status || after.Command.Errors != before.Command.Errors
