@@ -5,8 +5,8 @@ package main
 
 import "flag"
 
-// options are what the flags say. Credentials and the region of AWS come from the SDK's own sources (environment, web
-// identity, container endpoint, instance metadata).
+// options are what the flags say. AWS is not among them: the SDK takes credentials from its own sources (environment, web
+// identity, container endpoint, instance metadata), and the default region from AWS_REGION or its configuration file.
 type options struct {
 	metricsAddress string
 	healthAddress  string

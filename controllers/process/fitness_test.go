@@ -77,11 +77,11 @@ func TestNodeDiskFull(t *testing.T) {
 		"room": {"/dev/a b 1000000 500000 500000 50% /", "/dev/a b 100000 50000 50000 50% /", ReasonProcessNotRunning, ""},
 		"no space": {
 			"/dev/a b 1000000 990000 10000 99% /", "/dev/a b 100000 50000 50000 50% /",
-			ReasonNodeDiskFull, "only 10000 KiB left",
+			ReasonNodeDiskFull, "less than 16 MiB left",
 		},
 		"no inodes": {
 			"/dev/a b 1000000 500000 500000 50% /", "/dev/a b 100000 99001 999 100% /",
-			ReasonNodeDiskFull, "only 999 inodes left",
+			ReasonNodeDiskFull, "less than 1000 inodes left",
 		},
 		"inodes on demand": {"d 1000000 500000 500000 50% /", "d 0 0 0 - /", ReasonProcessNotRunning, ""},
 		"inodes of 0":      {"d 1000000 500000 500000 50% /", "d 0 0 0 0% /", ReasonProcessNotRunning, ""},

@@ -44,10 +44,10 @@ func TestHoldFileExpires(t *testing.T) {
 		held    bool
 		message string
 	}{
-		"empty, new":             {"", 0, true, "in 1440 minutes"},
-		"empty, almost a day":    {"", 24*time.Hour - time.Second, true, "in 1 minutes"},
+		"empty, new":             {"", 0, true, "in 24 hours"},
+		"empty, almost a day":    {"", 24*time.Hour - time.Second, true, "in 1 hours"},
 		"empty, a day":           {"", 24 * time.Hour, false, ""},
-		"from the future":        {"", -time.Hour, true, "in 1500 minutes"},
+		"from the future":        {"", -time.Hour, true, "in 25 hours"},
 		"to come":                {"2028-03-01T00:00:00Z\n", 48 * time.Hour, true, "until 2028-03-01T00:00:00Z"},
 		"now":                    {"2028-02-29T23:59:30Z\n", 0, false, ""},
 		"a second to come":       {"2028-02-29T23:59:31Z", 0, true, "until"},

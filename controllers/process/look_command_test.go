@@ -134,13 +134,14 @@ func TestCommandFindsAWebServerThatIsStopped(t *testing.T) {
 		n.eventually(func() bool { return n.probe(c).Health == v1alpha1.HealthHealthy }, "the web server")
 		old := n.pids(webServer)[0]
 		n.sh("kill -STOP " + old)
-		c.Timeout = time.Second
+		// A client with the race detector takes a second to end.
+		c.Timeout = 6 * time.Second
 		v := n.probe(c)
 		n.Expect(v.Health).To(Equal(v1alpha1.HealthUnhealthy))
 		n.Expect(v.Reason).To(Equal(ReasonCheckTimedOut))
 
 		r := recovery(c, "kill -KILL "+old+"; sleep 0.2; "+serve)
-		r.Verify = 20 * time.Second
+		r.Verify = 60 * time.Second
 		report, _ := n.recover(r)
 		n.Expect(report.Result).To(Equal(v1alpha1.ResultRecovered), report.Message)
 		n.Expect(strings.TrimSpace(report.Output)).To(BeEmpty())

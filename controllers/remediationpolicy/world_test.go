@@ -273,6 +273,14 @@ func (w *world) passOf(r *replica) {
 	w.reconcile(r.policies, w.key())
 }
 
+// confirm lets a failed probe be confirmed on the nodes, five seconds after it, without the controllers having read that yet.
+func (w *world) confirm() {
+	w.clock.Step(5 * time.Second)
+	w.reconcile(w.replicas[0].policies, w.key())
+	w.replicas[0].prober.beginQueued(w.ctx)
+	w.replicas[0].regions.Get(location).Step(w.ctx)
+}
+
 // reconcile makes one pass. An error is what the manager would log and try again: it fails no test by itself.
 func (w *world) reconcile(r reconcile.Reconciler, key client.ObjectKey) {
 	if _, err := r.Reconcile(w.ctx, ctrl.Request{NamespacedName: key}); err != nil {

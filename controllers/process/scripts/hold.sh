@@ -31,10 +31,11 @@ holds() {
       return 0
       ;;
   esac
+  # Whole hours: a message that is another one at each probe would be another status each time.
   left=$((written + 86400 - now))
   [ "$left" -gt 0 ] || return 1
   verdict Held HoldFile "held by $path; warning: it gives no time (RFC 3339), so it lapses 24 hours after it was written, \
-in $(((left + 59) / 60)) minutes"
+in $(((left + 3599) / 3600)) hours"
 }
 
 # instant TEXT sets instant to the Unix time that TEXT gives as in RFC 3339, or fails. GNU date and busybox date read

@@ -106,7 +106,7 @@ full() {
     *[!0-9]* | '') ;;
     *)
       if [ "$free" -lt 16384 ]; then
-        verdict Unknown NodeDiskFull "the file system of /var/lib has only $free KiB left"
+        verdict Unknown NodeDiskFull "the file system of /var/lib has less than 16 MiB left"
         return 0
       fi
       ;;
@@ -117,7 +117,7 @@ full() {
   esac
   # File systems that make inodes as they go report 0 of 0.
   [ "$total" != 0 ] && [ "$free" -lt 1000 ] || return 1
-  verdict Unknown NodeDiskFull "the file system of /var/lib has only $free inodes left"
+  verdict Unknown NodeDiskFull "the file system of /var/lib has less than 1000 inodes left"
 }
 
 # available OPTION sets free and total: the columns of df before the only one with a percent sign, which are safe to find
