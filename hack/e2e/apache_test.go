@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,6 +39,8 @@ const (
 	// answers again: a period, a confirmation, the probes and the recovery, on a slow machine.
 	probeTime    = time.Minute
 	recoveryTime = 2 * time.Minute
+	// throttledTime is how long AWS throttles sends in the test of that; one is tried every 5 s.
+	throttledTime = 30 * time.Second
 )
 
 func TestEndToEnd(t *testing.T) {
@@ -195,6 +199,27 @@ var _ = Describe("Apache", func() {
 		table, err := cluster.Kubectl(ctx, "", "get", "remediations")
 		Expect(err).NotTo(HaveOccurred())
 		GinkgoWriter.Println(table)
+	})
+
+	It("is brought back when AWS throttles, without a storm of sends", func(ctx SpecContext) {
+		apply(ctx, "apache-throttled", "name: apache2", "APACHE_CONFDIR=/run/httpd apachectl start")
+		var refused atomic.Int32
+		begun := time.Now()
+		server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+			if c.Operation != "SendCommand" || !strings.HasSuffix(c.Comment, "/Run") || time.Since(begun) > throttledTime {
+				return ssmlocal.Fault{}
+			}
+			refused.Add(1)
+			return ssmlocal.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}
+		})
+		DeferCleanup(func() { server.SetFaults(nil) })
+
+		run("kill -9 $(pidof apache2)")
+
+		Eventually(answers).WithTimeout(recoveryTime).Should(Succeed())
+		Eventually(results).WithArguments(ctx, "apache-throttled").WithTimeout(time.Minute).Should(Equal([]string{"Recovered"}))
+		Expect(refused.Load()).To(BeNumerically(">", 0))
+		Expect(refused.Load()).To(BeNumerically("<=", throttledTime/(4*time.Second)))
 	})
 
 	It("that hangs is found by an HTTP check and restarted", func(ctx SpecContext) {
