@@ -22,6 +22,7 @@ func TestPolicyDefaults(t *testing.T) {
 	want := policy().Spec
 	want.Probe = v1alpha1.ProbeSpec{
 		PeriodSeconds: 30, TimeoutSeconds: 10, FailureThreshold: 2, ConfirmSeconds: 5, SuccessThreshold: 1,
+		StartupGraceSeconds: new(int32(300)),
 	}
 	want.Recovery.StableSeconds = 600
 	want.Limits = v1alpha1.LimitsSpec{

@@ -79,6 +79,8 @@ func TestPolicyAccepted(t *testing.T) {
 
 		"process name":          `{"spec":{"process":{"systemdUnit":null,"name":"a process: (sd-pam)"}}}`,
 		"process name of 255":   `{"spec":{"process":{"systemdUnit":null,"name":` + quoted(255) + `}}}`,
+		"process unit, held":    `{"spec":{"process":{"onCleanStop":"Hold"}}}`,
+		"process unit, not":     `{"spec":{"process":{"onCleanStop":"Recover"}}}`,
 		"process unit":          `{"spec":{"process":{"systemdUnit":"getty@tty1.service"}}}`,
 		"process pid file":      `{"spec":{"process":{"systemdUnit":null,"pidFile":"/var/run/a b.pid"}}}`,
 		"process command":       `{"spec":{"process":{"systemdUnit":null,"command":"curl -fsS ${URL} | grep -q '{ ok }'"}}}`,
@@ -86,9 +88,9 @@ func TestPolicyAccepted(t *testing.T) {
 		"process, many lines":   `{"spec":{"process":{"systemdUnit":null,"command":"#!/bin/bash\nset -e\n\ttrue\n"}}}`,
 
 		"probe, smallest": `{"spec":{"probe":{"periodSeconds":10,"timeoutSeconds":1,"failureThreshold":1,"confirmSeconds":1,
-			"successThreshold":1}}}`,
+			"successThreshold":1,"startupGraceSeconds":0}}}`,
 		"probe, largest": `{"spec":{"probe":{"periodSeconds":86400,"timeoutSeconds":300,"failureThreshold":100,
-			"confirmSeconds":3600,"successThreshold":100}}}`,
+			"confirmSeconds":3600,"successThreshold":100,"startupGraceSeconds":86400}}}`,
 		"probe, time-out of a period": `{"spec":{"probe":{"periodSeconds":20,"timeoutSeconds":20}}}`,
 
 		"8 steps":         `{"spec":{"recovery":{"steps":` + list(8, aStep) + `}}}`,
@@ -182,6 +184,9 @@ var rejectedPolicies = map[string]struct{ patch, field, want string }{
 	"braces in the name": {`{"spec":{"process":{"systemdUnit":null,"name":"{{a}}"}}}`, "spec.process.name", badName},
 	"a long name": {`{"spec":{"process":{"systemdUnit":null,"name":` + quoted(256) + `}}}`, "spec.process.name",
 		"may not be more than 255 bytes"},
+	"a stop of no unit": {`{"spec":{"process":{"systemdUnit":null,"name":"httpd","onCleanStop":"Hold"}}}`, "spec.process",
+		"onCleanStop goes with systemdUnit, which alone can tell a stop from a failure; remove it or name the unit"},
+	"an unknown stop":      {`{"spec":{"process":{"onCleanStop":"Ignore"}}}`, "spec.process.onCleanStop", `supported values: "Recover", "Hold"`},
 	"a unit of no type":    {`{"spec":{"process":{"systemdUnit":"httpd"}}}`, "spec.process.systemdUnit", badUnit},
 	"an empty unit":        {`{"spec":{"process":{"systemdUnit":""}}}`, "spec.process.systemdUnit", badUnit},
 	"a pattern of units":   {`{"spec":{"process":{"systemdUnit":"http*.service"}}}`, "spec.process.systemdUnit", badUnit},

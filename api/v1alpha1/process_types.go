@@ -34,6 +34,7 @@ type AbsolutePath string
 // ProcessSpec says what has to be running. Exactly one field is set.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.name), has(self.systemdUnit), has(self.pidFile), has(self.command)].exists_one(x, x)",message="set exactly one of name, systemdUnit, pidFile and command"
+// +kubebuilder:validation:XValidation:rule="!has(self.onCleanStop) || has(self.systemdUnit)",message="onCleanStop goes with systemdUnit, which alone can tell a stop from a failure; remove it or name the unit"
 type ProcessSpec struct {
 	// name is the exact name of the process, as `ps -e` shows it, for example
 	// apache2. Names over 15 characters, which the kernel cuts off, are compared
@@ -65,7 +66,25 @@ type ProcessSpec struct {
 	// as unhealthy.
 	// +optional
 	Command ShellCommand `json:"command,omitempty"`
+
+	// onCleanStop says what to do about a unit that was stopped in order, and
+	// not by a failure: Recover it, or Hold, so that `systemctl stop` on the
+	// node is respected. Defaults to Recover.
+	// +optional
+	OnCleanStop CleanStopPolicy `json:"onCleanStop,omitempty"`
 }
+
+// CleanStopPolicy says what to do about a unit that was stopped in order.
+//
+// +kubebuilder:validation:Enum=Recover;Hold
+type CleanStopPolicy string
+
+const (
+	// CleanStopRecover recovers the unit as after a failure.
+	CleanStopRecover CleanStopPolicy = "Recover"
+	// CleanStopHold holds the instance until the unit is started again.
+	CleanStopHold CleanStopPolicy = "Hold"
+)
 
 // ProbeSpec says how often the process is probed and when it counts as down, as in the probes of a Pod.
 //
@@ -110,6 +129,15 @@ type ProbeSpec struct {
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	SuccessThreshold int32 `json:"successThreshold,omitempty"`
+
+	// startupGraceSeconds is how long after its boot a node on which the
+	// process is down is Held, because it may still be starting it, in seconds.
+	// Defaults to 300.
+	// +kubebuilder:default=300
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	// +optional
+	StartupGraceSeconds *int32 `json:"startupGraceSeconds,omitempty"`
 }
 
 // Health is what a probe found out about the process on one instance.

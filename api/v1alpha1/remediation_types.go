@@ -62,6 +62,13 @@ type RemediationSpec struct {
 	// +required
 	CheckTimeoutSeconds int32 `json:"checkTimeoutSeconds"`
 
+	// startupGraceSeconds is how long after its boot the node is Held, in
+	// seconds.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	// +optional
+	StartupGraceSeconds int32 `json:"startupGraceSeconds,omitempty"`
+
 	// stepIndex is the place of step in the policy's ladder, from 0.
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=7

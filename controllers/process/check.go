@@ -39,6 +39,8 @@ type Check struct {
 	Process v1alpha1.ProcessSpec
 	// Timeout is how long the look at the process may take; it is rounded up to whole seconds.
 	Timeout time.Duration
+	// StartupGrace is how long after its boot a node on which the process is down is Held.
+	StartupGrace time.Duration
 	// Namespace and Policy name the policy, for its hold files: hold.<Namespace>.<Policy>.
 	Namespace, Policy string
 }
@@ -88,6 +90,7 @@ func (c Check) addTo(s *script) error {
 		}
 	}
 	s.setSeconds("SR_TIMEOUT", c.Timeout)
+	s.setSeconds("SR_GRACE", c.StartupGrace)
 	s.set("SR_NAMESPACE", c.Namespace)
 	s.set("SR_POLICY", c.Policy)
 	s.add("node.sh", "hold.sh", "proc.sh", "session.sh")
@@ -109,6 +112,7 @@ func (c Check) addLook(s *script) error {
 			return fmt.Errorf("reading the process: %q is not the name of a unit", p.SystemdUnit)
 		}
 		s.set("SR_UNIT", p.SystemdUnit)
+		s.setFlag("SR_HOLD_STOPPED", p.OnCleanStop == v1alpha1.CleanStopHold)
 		s.add("look_unit.sh")
 	}
 	if p.PIDFile != "" {

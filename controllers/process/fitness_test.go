@@ -6,6 +6,7 @@ package process
 import (
 	"os"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -140,5 +141,26 @@ func TestWithoutProc(t *testing.T) {
 		v = n.probe(byName("webserver"))
 		n.Expect(v.Reason).To(Equal(ReasonNotLinux))
 		n.Expect(v.BootID).To(BeEmpty())
+	})
+}
+
+func TestNodeThatHasJustBooted(t *testing.T) {
+	underEachShell(t, func(n *node) {
+		c := byName("webserver")
+		c.StartupGrace = 10 * 365 * 24 * time.Hour
+		v := n.probe(c)
+		n.Expect(v.Health).To(Equal(v1alpha1.HealthHeld))
+		n.Expect(v.Reason).To(Equal(ReasonNodeBooting))
+		report, _ := n.recover(recovery(c, ": >/run/acted"))
+		n.Expect(report.Result).To(Equal(v1alpha1.ResultWithheld))
+		n.Expect(report.Reason).To(Equal(ReasonNodeBooting))
+		n.Expect(n.exists("/run/acted")).To(BeFalse())
+
+		c = byCommand("true")
+		c.StartupGrace = 10 * 365 * 24 * time.Hour
+		n.Expect(n.probe(c).Health).To(Equal(v1alpha1.HealthHealthy), "what runs, runs")
+		c = byName("webserver")
+		c.StartupGrace = time.Second
+		n.Expect(n.probe(c).Health).To(Equal(v1alpha1.HealthUnhealthy))
 	})
 }

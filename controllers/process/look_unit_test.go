@@ -57,6 +57,36 @@ echo SubState=`+test.sub)
 	})
 }
 
+// TestUnitThatWasStopped holds what was stopped in order, and nothing else.
+func TestUnitThatWasStopped(t *testing.T) {
+	c := byUnit()
+	c.Process.OnCleanStop = v1alpha1.CleanStopHold
+	tests := map[string]struct {
+		active, result string
+		health         v1alpha1.Health
+		reason         string
+	}{
+		"stopped in order":          {"inactive", "success", v1alpha1.HealthHeld, ReasonUnitStopped},
+		"failed":                    {"failed", "exit-code", v1alpha1.HealthUnhealthy, ReasonUnitFailed},
+		"inactive after a failure":  {"inactive", "signal", v1alpha1.HealthUnhealthy, ReasonUnitInactive},
+		"inactive without a result": {"inactive", "", v1alpha1.HealthUnhealthy, ReasonUnitInactive},
+		"running":                   {"active", "success", v1alpha1.HealthHealthy, ReasonUnitActive},
+	}
+	underEachShell(t, func(n *node) {
+		for name, test := range tests {
+			n.standIn("systemctl", "echo LoadState=loaded\necho ActiveState="+test.active+"\necho SubState=x\necho Result="+test.result)
+			v := n.probe(c)
+			n.Expect(v.Health).To(Equal(test.health), name)
+			n.Expect(v.Reason).To(Equal(test.reason), name)
+		}
+		n.standIn("systemctl", "echo LoadState=loaded\necho ActiveState=inactive\necho SubState=dead\necho Result=success")
+		report, _ := n.recover(recovery(c, ": >/run/acted"))
+		n.Expect(report.Result).To(Equal(v1alpha1.ResultWithheld))
+		n.Expect(report.Reason).To(Equal(ReasonUnitStopped))
+		n.Expect(n.exists("/run/acted")).To(BeFalse())
+	})
+}
+
 func TestUnitWithoutSystemd(t *testing.T) {
 	tests := map[string]struct {
 		systemctl string

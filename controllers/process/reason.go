@@ -39,6 +39,10 @@ const (
 const (
 	// ReasonHoldFile means that there is a hold file on the node.
 	ReasonHoldFile = "HoldFile"
+	// ReasonNodeBooting means that the process is down and the node has booted within the grace: it may still start it.
+	ReasonNodeBooting = "NodeBooting"
+	// ReasonUnitStopped means that the unit was stopped in order, and the policy respects that.
+	ReasonUnitStopped = "UnitStopped"
 	// ReasonUnitMasked means that the unit is masked.
 	ReasonUnitMasked = "UnitMasked"
 	// ReasonUnitChanging means that systemd is starting, stopping or reloading the unit.

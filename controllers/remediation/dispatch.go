@@ -29,10 +29,11 @@ func recovery(remediation *v1alpha1.Remediation) process.Recovery {
 	spec := &remediation.Spec
 	return process.Recovery{
 		Check: process.Check{
-			Process:   spec.Process,
-			Timeout:   time.Duration(spec.CheckTimeoutSeconds) * time.Second,
-			Namespace: remediation.Namespace,
-			Policy:    spec.PolicyRef.Name,
+			Process:      spec.Process,
+			Timeout:      time.Duration(spec.CheckTimeoutSeconds) * time.Second,
+			StartupGrace: time.Duration(spec.StartupGraceSeconds) * time.Second,
+			Namespace:    remediation.Namespace,
+			Policy:       spec.PolicyRef.Name,
 		},
 		UID:     string(remediation.UID),
 		Binding: binding(remediation),

@@ -155,6 +155,7 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 			Attempt:             act.Number,
 			Process:             spec.Process,
 			CheckTimeoutSeconds: spec.Probe.TimeoutSeconds,
+			StartupGraceSeconds: ptr.Deref(spec.Probe.StartupGraceSeconds, 0),
 			StepIndex:           act.Step,
 			Step:                step,
 			OpenTime:            metav1.NewMicroTime(s.now),

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/utils/ptr"
+
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
@@ -90,10 +92,11 @@ func (r *Reconciler) newRound(s *scope) *round {
 		targets:   *s.policy.Spec.Targets.DeepCopy(),
 		startTime: s.now,
 		check: process.Check{
-			Process:   s.policy.Spec.Process,
-			Timeout:   time.Duration(s.policy.Spec.Probe.TimeoutSeconds) * time.Second,
-			Namespace: s.policy.Namespace,
-			Policy:    s.policy.Name,
+			Process:      s.policy.Spec.Process,
+			Timeout:      time.Duration(s.policy.Spec.Probe.TimeoutSeconds) * time.Second,
+			StartupGrace: time.Duration(ptr.Deref(s.policy.Spec.Probe.StartupGraceSeconds, 0)) * time.Second,
+			Namespace:    s.policy.Namespace,
+			Policy:       s.policy.Name,
 		},
 	}
 }

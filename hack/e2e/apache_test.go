@@ -159,7 +159,7 @@ metadata: {name: %s, namespace: default}
 spec:
   targets: {tags: [{key: Role, values: [web]}]}
   process: {%s}
-  probe: {periodSeconds: 10, timeoutSeconds: 5, confirmSeconds: 1}
+  probe: {periodSeconds: 10, timeoutSeconds: 5, confirmSeconds: 1, startupGraceSeconds: 0}
   recovery: {steps: [{command: %q}]}
 `, name, process, recovery), "apply", "-f", "-")
 	Expect(err).NotTo(HaveOccurred())

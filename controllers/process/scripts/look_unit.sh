@@ -52,7 +52,13 @@ judge() {
   message="$SR_UNIT is $active ($sub${result:+, $result})"
   case $active in
     active) verdict Healthy UnitActive "$message" ;;
-    inactive) verdict Unhealthy UnitInactive "$message" ;;
+    inactive)
+      if [ -n "$SR_HOLD_STOPPED" ] && [ "$result" = success ]; then
+        verdict Held UnitStopped "$message: it was stopped in order"
+      else
+        verdict Unhealthy UnitInactive "$message"
+      fi
+      ;;
     failed) verdict Unhealthy UnitFailed "$message" ;;
     activating | deactivating | reloading | refreshing | maintenance) verdict Held UnitChanging "$message" ;;
     *) verdict Unknown UnitNotLoaded "$message" ;;

@@ -51,9 +51,25 @@ say_verdict() {
 
 # examine gives the verdict. What makes the look itself worthless comes first (wrong system, missing tools, a container);
 # then the operator's word, which is to be seen as such also on a node that is broken otherwise; then the node's own
-# trouble, in which a recovery could not even be recorded; then the process.
+# trouble, in which a recovery could not even be recorded; then the process. One that is down on a node that has just booted
+# is not taken for down yet.
 examine() {
-  unfit || contained || held || full || look
+  unfit || contained || held || full || {
+    look
+    booting
+  }
+}
+
+booting() {
+  [ "$health" = Unhealthy ] || return 0
+  clock
+  case $up in
+    '' | *[!0-9]*) verdict Unknown NotLinux 'the time since boot cannot be read' ;;
+    *)
+      [ "$up" -ge "$SR_GRACE" ] ||
+        verdict Held NodeBooting "the node has booted within the last $SR_GRACE s, and may still start the process: $message"
+      ;;
+  esac
 }
 
 # unfit tells what keeps the scripts from running. The probe asks for the tools of the recovery too, so that it is not
