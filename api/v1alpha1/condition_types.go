@@ -49,6 +49,9 @@ const (
 
 	// ReasonAllowed is the reason of RemediationAllowed=True.
 	ReasonAllowed = "Allowed"
+	// ReasonRecoveryIneffective is the reason of RemediationAllowed=False after limits.stopAfterIneffective attempts in a row
+	// over the fleet that did not recover their instance. A change of the spec ends it.
+	ReasonRecoveryIneffective = "RecoveryIneffective"
 	// ReasonOpeningFailed is the reason of RemediationAllowed=False when the API server refuses a Remediation.
 	ReasonOpeningFailed = "OpeningFailed"
 )
@@ -63,6 +66,10 @@ const (
 	BlockedAttemptsExhausted = "AttemptsExhausted"
 	// BlockedMaxConcurrent means that limits.maxConcurrent instances are under recovery.
 	BlockedMaxConcurrent = "MaxConcurrent"
+	// BlockedRecoveryIneffective means that the attempts of this spec do not help; RemediationAllowed says so too.
+	BlockedRecoveryIneffective = ReasonRecoveryIneffective
+	// BlockedUnproven means that limits.stopAfterIneffective attempts are under way, and none of this spec has helped so far.
+	BlockedUnproven = "Unproven"
 	// BlockedAwaitingProbe means that a fresh probe has to find the process down first.
 	BlockedAwaitingProbe = "AwaitingProbe"
 )

@@ -27,7 +27,8 @@ func TestPolicyDefaults(t *testing.T) {
 	want.Recovery.StableSeconds = 600
 	want.Limits = v1alpha1.LimitsSpec{
 		Attempts: 3, WindowSeconds: 3600, BackoffSeconds: 60, BackoffMaxSeconds: 600,
-		MaxConcurrent: new(intstr.FromString("10%")),
+		StopAfterIneffective: 5,
+		MaxConcurrent:        new(intstr.FromString("10%")),
 	}
 	want.History = v1alpha1.HistorySpec{Limit: 100, TTLSeconds: 604800}
 	g.Expect(got.Spec).To(Equal(want))

@@ -212,6 +212,17 @@ type LimitsSpec struct {
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 1000 : self.matches('^([1-9][0-9]?|100)%$')",message="must be a number from 1 to 1000, or a percentage from \"1%\" to \"100%\""
 	// +optional
 	MaxConcurrent *intstr.IntOrString `json:"maxConcurrent,omitempty"`
+
+	// stopAfterIneffective is how many attempts in a row, over the whole fleet,
+	// may fail to recover their instance before nothing more is sent until the
+	// spec changes: then the recovery is wrong, and not the nodes. Until the
+	// first attempt under a spec has recovered its instance, no more than this
+	// many run at once. Defaults to 5.
+	// +kubebuilder:default=5
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	// +optional
+	StopAfterIneffective int32 `json:"stopAfterIneffective,omitempty"`
 }
 
 // HistorySpec says how long finished Remediations are kept. One that the limits still need is kept in any case.

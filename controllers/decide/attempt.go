@@ -22,12 +22,14 @@ type Attempt struct {
 	Result v1alpha1.Result
 	// OpenTime is when it was opened, EndTime when its result was recorded; zero while it runs.
 	OpenTime, EndTime time.Time
+	// Current is whether it was opened under the present spec of the present policy.
+	Current bool
 	// NotAfter ends a claim: an attempt that was announced in the policy's status, but for which no Remediation exists.
 	NotAfter time.Time
 }
 
-// AttemptOf reads the facts that are recorded in a Remediation.
-func AttemptOf(r *v1alpha1.Remediation) Attempt {
+// AttemptOf reads the facts that are recorded in a Remediation, for the policy as it is now.
+func AttemptOf(r *v1alpha1.Remediation, policy *v1alpha1.RemediationPolicy) Attempt {
 	a := Attempt{
 		Name:     r.Name,
 		Sequence: r.Spec.Sequence,
@@ -35,6 +37,7 @@ func AttemptOf(r *v1alpha1.Remediation) Attempt {
 		Step:     r.Spec.StepIndex,
 		Result:   ResultOf(r),
 		OpenTime: r.Spec.OpenTime.Time,
+		Current:  r.Spec.PolicyRef.UID == policy.UID && r.Spec.PolicyRef.Generation == policy.Generation,
 	}
 	if a.Result != v1alpha1.ResultRunning && r.Status.CompletionTime != nil {
 		a.EndTime = r.Status.CompletionTime.Time

@@ -67,7 +67,9 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 		triedB, _ := newest(b.Attempts)
 		return cmp.Or(triedA.EndTime.Compare(triedB.EndTime), a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
 	})
+	stop, so := Ineffective(spec, instances), try(instances)
 	var decisions []Decision
+	opening := 0
 	for _, i := range order {
 		if i.State.Health != v1alpha1.HealthUnhealthy {
 			continue
@@ -75,18 +77,25 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 		decision := one(now, spec, i)
 		// One that holds a place already waits, for its attempt or its backoff.
 		if decision.Act != nil {
-			if taken >= most {
-				decision.Act, decision.Wait = nil, &Wait{
-					Reason:  v1alpha1.BlockedMaxConcurrent,
-					Message: fmt.Sprintf("%d of at most %d instances are under recovery (limits.maxConcurrent)", taken, most),
-				}
-			} else {
-				taken++
-			}
+			decision.Wait = cmp.Or(stop, full(taken+opening, most), so.unproven(spec, opening))
+		}
+		if decision.Wait != nil {
+			decision.Act = nil
+		} else {
+			opening++
 		}
 		decisions = append(decisions, decision)
 	}
 	return decisions
+}
+
+// full waits for a place.
+func full(taken, most int) *Wait {
+	if taken < most {
+		return nil
+	}
+	return &Wait{Reason: v1alpha1.BlockedMaxConcurrent,
+		Message: fmt.Sprintf("%d of at most %d instances are under recovery (limits.maxConcurrent)", taken, most)}
 }
 
 // holdsSlot reports whether an instance takes one of the places of maxConcurrent: its attempt runs, or did not recover it

@@ -273,8 +273,14 @@ func TestAttemptOf(t *testing.T) {
 	r.Name = "httpd-x"
 	r.Spec.Sequence, r.Spec.Attempt, r.Spec.StepIndex = 4, 2, 1
 	r.Spec.OpenTime.Time = ago(10)
-	g.Expect(AttemptOf(r)).To(Equal(Attempt{
+	policy := &v1alpha1.RemediationPolicy{}
+	policy.Generation = 2
+	g.Expect(AttemptOf(r, policy)).To(Equal(Attempt{
 		Name: "httpd-x", Sequence: 4, Number: 2, Step: 1, Result: v1alpha1.ResultRunning, OpenTime: ago(10),
 	}))
-	g.Expect(AttemptOf(r).EndTime).To(Equal(time.Time{}))
+	g.Expect(AttemptOf(r, policy).EndTime).To(Equal(time.Time{}))
+	r.Spec.PolicyRef.Generation = 2
+	g.Expect(AttemptOf(r, policy).Current).To(BeTrue())
+	policy.UID = "another"
+	g.Expect(AttemptOf(r, policy).Current).To(BeFalse())
 }

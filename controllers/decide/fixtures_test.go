@@ -28,7 +28,8 @@ func defaults() *v1alpha1.RemediationPolicySpec {
 		},
 		Limits: v1alpha1.LimitsSpec{
 			Attempts: 3, WindowSeconds: 3600, BackoffSeconds: 60, BackoffMaxSeconds: 600,
-			MaxConcurrent: new(intstr.FromString("10%")),
+			StopAfterIneffective: 5,
+			MaxConcurrent:        new(intstr.FromString("10%")),
 		},
 		History: v1alpha1.HistorySpec{Limit: 100, TTLSeconds: 604800},
 	}

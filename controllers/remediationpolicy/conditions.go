@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 )
 
@@ -92,11 +93,14 @@ func (s *scope) setHealthy(trouble *problem) {
 }
 
 func (s *scope) setRemediationAllowed(trouble *problem) {
+	stop := decide.Ineffective(&s.policy.Spec, s.instances())
 	switch {
 	case s.policy.Spec.Suspend:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true")
 	case trouble != nil:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, trouble.reason, trouble.message)
+	case stop != nil:
+		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, stop.Reason, stop.Message)
 	case s.fleet.openProblem != nil:
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonOpeningFailed,
 			process.Printable(s.fleet.openProblem.Error(), maxMessage, ""))

@@ -22,17 +22,19 @@ const IndexPolicy = "spec.policyRef.name"
 // attemptsByInstance sorts the recorded attempts by instance, the oldest first. An open claim counts as a running attempt:
 // the Remediation may be just about to appear.
 func attemptsByInstance(
-	now time.Time, remediations []v1alpha1.Remediation, claims []v1alpha1.OpeningRemediation,
+	now time.Time, policy *v1alpha1.RemediationPolicy, remediations []v1alpha1.Remediation,
+	claims []v1alpha1.OpeningRemediation,
 ) map[string][]decide.Attempt {
 	attempts := map[string][]decide.Attempt{}
 	for i := range remediations {
 		id := string(remediations[i].Spec.InstanceID)
-		attempts[id] = append(attempts[id], decide.AttemptOf(&remediations[i]))
+		attempts[id] = append(attempts[id], decide.AttemptOf(&remediations[i], policy))
 	}
 	for _, claim := range openClaims(now, claims, remediations) {
 		id := string(claim.InstanceID)
 		attempts[id] = append(attempts[id], decide.Attempt{
 			Name: claim.Name, Sequence: claim.Sequence, Result: v1alpha1.ResultRunning, OpenTime: now, NotAfter: claim.NotAfter.Time,
+			Current: true,
 		})
 	}
 	for _, ofInstance := range attempts {

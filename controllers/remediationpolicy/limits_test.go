@@ -97,6 +97,29 @@ var _ = Describe("Limits", func() {
 		Expect(w.recoveries()).To(HaveLen(4))
 	})
 
+	It("stop a recovery that never helps, over the whole fleet, until the spec changes", func() {
+		w := newWorld(12)
+		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromString("100%")) })
+		for n := range 12 {
+			w.set(n, func(n *node) { n.up, n.helps = false, false })
+		}
+		for range 60 {
+			w.leap(5 * time.Second)
+		}
+		Expect(w.recoveries()).To(HaveLen(5))
+		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("False/RecoveryIneffective"))
+
+		for n := range 12 {
+			w.set(n, func(n *node) { n.helps = true })
+		}
+		w.edit(func(s *v1alpha1.RemediationPolicySpec) { s.Recovery.Steps[0].Command = "better" })
+		for range 60 {
+			w.leap(5 * time.Second)
+		}
+		Expect(w.condition(v1alpha1.ConditionHealthy)).To(Equal("True/AllHealthy"))
+		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("True/Allowed"))
+	})
+
 	It("hold over two replicas that both believe to be the leader", func() {
 		w := newWorld(4)
 		w.addReplica()

@@ -60,7 +60,7 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 			break
 		}
 		id := string(remediation.Spec.InstanceID)
-		s.attempts[id] = append(s.attempts[id], decide.AttemptOf(remediation))
+		s.attempts[id] = append(s.attempts[id], decide.AttemptOf(remediation, s.policy))
 	}
 	s.decisions = s.decideNow()
 	return s.fleet.openProblem

@@ -195,17 +195,22 @@ func (s *scope) read(ctx context.Context, reader client.Reader, claims []v1alpha
 		return fmt.Errorf("listing Remediations: %w", err)
 	}
 	s.recorded = list.Items
-	s.attempts = attemptsByInstance(s.now, list.Items, claims)
+	s.attempts = attemptsByInstance(s.now, s.policy, list.Items, claims)
 	return nil
 }
 
 // decideNow decides for every instance that is down, from what is known so far.
 func (s *scope) decideNow() []decide.Decision {
+	return decide.Fleet(s.now, &s.policy.Spec, len(s.fleet.states), s.instances())
+}
+
+// instances are what is known of each instance.
+func (s *scope) instances() []decide.Instance {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
 	for id, state := range s.fleet.states {
 		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id]})
 	}
-	return decide.Fleet(s.now, &s.policy.Spec, len(s.fleet.states), instances)
+	return instances
 }
 
 // key names the policy.

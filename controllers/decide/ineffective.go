@@ -1,0 +1,65 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+)
+
+// trial is how the attempts of the present spec have done so far, over the whole fleet.
+type trial struct {
+	// inRow is how many of the last ones in a row did not recover their instance, running how many have no result yet.
+	inRow, running int
+	// proven is whether any of them has.
+	proven bool
+}
+
+// try reads how the attempts of the present spec have done. Those that touched nothing say nothing.
+func try(instances []Instance) trial {
+	var t trial
+	var ended []Attempt
+	for i := range instances {
+		for _, a := range instances[i].Attempts {
+			switch {
+			case !a.Current || !a.Result.CountsAsAttempt():
+			case a.Running():
+				t.running++
+			default:
+				ended = append(ended, a)
+			}
+		}
+	}
+	slices.SortFunc(ended, func(a, b Attempt) int { return b.EndTime.Compare(a.EndTime) })
+	for _, a := range ended {
+		if a.Result == v1alpha1.ResultRecovered {
+			t.proven = true
+			break
+		}
+		t.inRow++
+	}
+	return t
+}
+
+// Ineffective says why nothing more is to be sent under this spec, when its attempts do not help; nil otherwise.
+func Ineffective(spec *v1alpha1.RemediationPolicySpec, instances []Instance) *Wait {
+	if t := try(instances); t.inRow >= int(spec.Limits.StopAfterIneffective) {
+		return &Wait{Reason: v1alpha1.ReasonRecoveryIneffective, Message: fmt.Sprintf(
+			"the last %d attempts over the fleet did not recover their instances (limits.stopAfterIneffective): the recovery seems "+
+				"to be wrong, not the nodes; look at the Remediations and change the spec", t.inRow)}
+	}
+	return nil
+}
+
+// unproven waits while as many attempts are under way as may turn out not to help, and none has helped so far.
+func (t trial) unproven(spec *v1alpha1.RemediationPolicySpec, opening int) *Wait {
+	if t.proven || t.inRow+t.running+opening < int(spec.Limits.StopAfterIneffective) {
+		return nil
+	}
+	return &Wait{Reason: v1alpha1.BlockedUnproven, Message: fmt.Sprintf(
+		"%d attempts are under way, and none of this spec has recovered its instance so far (limits.stopAfterIneffective)",
+		t.running+opening)}
+}
