@@ -11,8 +11,9 @@ import (
 )
 
 // Prunable returns the names of finished attempts that exceed history.limit, the oldest first. What a limit still looks at
-// stays: an attempt within the window of limits.attempts, and the newest one of an instance until its backoff and the time
-// that ends its incident have passed. byInstance holds each instance's attempts, the oldest first.
+// stays: an attempt within the window of limits.attempts, the newest one of an instance until its backoff and the time that
+// ends its incident have passed, and as many of the present spec as limits.stopAfterIneffective counts. byInstance holds each
+// instance's attempts, the oldest first.
 func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance map[string][]Attempt) []string {
 	var finished, free []Attempt
 	for _, attempts := range byInstance {
@@ -26,6 +27,7 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance ma
 			}
 		}
 	}
+	free = slices.DeleteFunc(free, isOneOf(lastOfSpec(finished, int(spec.Limits.StopAfterIneffective))))
 	excess := len(finished) - int(spec.History.Limit)
 	if excess <= 0 {
 		return nil
@@ -36,6 +38,21 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance ma
 		names = append(names, a.Name)
 	}
 	return names
+}
+
+// lastOfSpec are the newest attempts of the present spec that counted, at most so many.
+func lastOfSpec(finished []Attempt, most int) []Attempt {
+	last := slices.DeleteFunc(slices.Clone(finished), func(a Attempt) bool {
+		return !a.Current || !a.Result.CountsAsAttempt()
+	})
+	slices.SortFunc(last, func(a, b Attempt) int { return b.EndTime.Compare(a.EndTime) })
+	return last[:min(most, len(last))]
+}
+
+func isOneOf(attempts []Attempt) func(Attempt) bool {
+	return func(a Attempt) bool {
+		return slices.ContainsFunc(attempts, func(other Attempt) bool { return other.Name == a.Name })
+	}
 }
 
 // needed reports whether a limit still looks at a finished attempt.

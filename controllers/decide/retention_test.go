@@ -16,6 +16,10 @@ func TestPrunable(t *testing.T) {
 		a.Name = name
 		return a
 	}
+	current := func(a Attempt) Attempt {
+		a.Current = true
+		return a
+	}
 	recovered := v1alpha1.ResultRecovered
 	tests := map[string]struct {
 		limit    int32
@@ -45,6 +49,14 @@ func TestPrunable(t *testing.T) {
 				},
 			},
 			want: []string{"a", "b"},
+		},
+		"of the present spec those stay that tell whether it helps": {
+			limit: 1, attempts: map[string][]Attempt{
+				"i-1": {named("a", current(ended(1, 1, 0, recovered, 90000))), named("b", current(ended(2, 1, 0, recovered, 80000)))},
+				"i-2": {named("c", current(ended(1, 1, 0, recovered, 70000))), named("d", current(ended(2, 1, 0, recovered, 60000)))},
+				"i-3": {named("e", current(ended(1, 1, 0, recovered, 50000))), named("f", current(ended(2, 1, 0, recovered, 40000)))},
+			},
+			want: []string{"a"},
 		},
 		"a running one never goes": {
 			limit: 1, attempts: map[string][]Attempt{"i-1": {running()}, "i-2": {running()}},

@@ -150,7 +150,7 @@ var _ = Describe("Limits", func() {
 	It("keep history.limit Remediations, but none that still counts goes", func() {
 		w := newWorld(3)
 		w.apply(func(s *v1alpha1.RemediationPolicySpec) {
-			s.History.Limit = 1
+			s.History.Limit, s.Limits.StopAfterIneffective = 1, 1
 			s.Limits.MaxConcurrent = new(intstr.FromInt32(3))
 		})
 		for n := range 3 {
