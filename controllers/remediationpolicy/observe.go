@@ -89,7 +89,9 @@ func (s *scope) stale(f finding) bool {
 		return false
 	}
 	last := attempts[len(attempts)-1]
-	return last.Running() || f.ProbeTime.Before(last.EndTime)
+	// A claim alone does nothing to the instance.
+	claimed := !last.NotAfter.IsZero()
+	return last.Running() && !claimed || f.ProbeTime.Before(last.EndTime)
 }
 
 // apply moves the state of one instance.

@@ -40,6 +40,9 @@ const (
 // got this far, one fails there, and whoever comes next sees the claims and counts them. A claim whose Remediation never
 // appears is void when its notAfter has passed.
 func (r *Reconciler) open(ctx context.Context, s *scope) error {
+	if len(s.decisions) == 0 {
+		s.fleet.openProblem = nil
+	}
 	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
 		return nil
 	}

@@ -204,11 +204,16 @@ func (s *scope) decideNow() []decide.Decision {
 	return decide.Fleet(s.now, &s.policy.Spec, len(s.fleet.states), s.instances())
 }
 
-// instances are what is known of each instance.
+// instances are what is known of each instance, of those too that are known only by their attempts: these still count.
 func (s *scope) instances() []decide.Instance {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
 	for id, state := range s.fleet.states {
 		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id]})
+	}
+	for id, attempts := range s.attempts {
+		if _, member := s.fleet.states[id]; !member {
+			instances = append(instances, decide.Instance{ID: id, Attempts: attempts})
+		}
 	}
 	return instances
 }

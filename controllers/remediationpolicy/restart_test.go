@@ -32,6 +32,20 @@ var _ = Describe("A restarted controller", func() {
 		Expect(w.condition(v1alpha1.ConditionHealthy)).To(Equal("True/AllHealthy"))
 	})
 
+	It("knows at once that a recovery does not help", func() {
+		w := newWorld(6)
+		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromString("100%")) })
+		for n := range 6 {
+			w.set(n, func(n *node) { n.up, n.helps = false, false })
+		}
+		w.advance(10 * time.Second)
+		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("False/RecoveryIneffective"))
+		w.replicas = nil
+		w.addReplica()
+		w.reconcile(w.replicas[0].policies, w.key())
+		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("False/RecoveryIneffective"))
+	})
+
 	It("keeps to the backoff and the ladder of an incident", func() {
 		w := newWorld(1)
 		w.apply()
@@ -138,6 +152,9 @@ var _ = Describe("A record that cannot be written", func() {
 		w.leap(30 * time.Second)
 		Expect(w.server.Calls()["SendCommand"]).To(Equal(1), "probing goes on")
 		Expect(w.recoveries()).To(BeEmpty())
+		w.set(0, up)
+		w.leap(30 * time.Second)
+		Expect(w.condition(v1alpha1.ConditionRemediationAllowed)).To(Equal("True/Allowed"))
 	})
 })
 

@@ -1,0 +1,167 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// RemediationPolicyStatus is what the controller observed and decided.
+type RemediationPolicyStatus struct {
+	// observedGeneration is the metadata.generation that the rest of the status
+	// speaks of; -1 before the first look.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions are Ready, Healthy, RemediationAllowed, Reconciling and Stalled.
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=map
+	// +listMapKey=type
+	// +optional
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// account is the AWS account whose instances are meant.
+	// +kubebuilder:validation:MaxLength=12
+	// +optional
+	Account string `json:"account,omitempty"`
+
+	// region is the AWS region whose instances are meant.
+	// +kubebuilder:validation:MaxLength=32
+	// +optional
+	Region string `json:"region,omitempty"`
+
+	// targets is how many instances the policy matches, without the excluded ones.
+	// +optional
+	Targets *int32 `json:"targets,omitempty"`
+
+	// healthy is how many of them run the process.
+	// +optional
+	Healthy *int32 `json:"healthy,omitempty"`
+
+	// unhealthy is how many of them do not.
+	// +optional
+	Unhealthy *int32 `json:"unhealthy,omitempty"`
+
+	// held is how many of them said hands off.
+	// +optional
+	Held *int32 `json:"held,omitempty"`
+
+	// unknown is how many of them could not be looked at.
+	// +optional
+	Unknown *int32 `json:"unknown,omitempty"`
+
+	// lastProbeTime is when the last whole round of probes was judged. While
+	// nothing changes it is written at most once in five minutes; Ready turns
+	// False when rounds are late.
+	// +optional
+	LastProbeTime *metav1.MicroTime `json:"lastProbeTime,omitempty"`
+
+	// lastRemediationTime is when the last attempt ended.
+	// +optional
+	LastRemediationTime *metav1.MicroTime `json:"lastRemediationTime,omitempty"`
+
+	// summary counts all instances that are not Healthy by their reason, the most
+	// frequent first.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=reason
+	// +optional
+	Summary []ReasonCount `json:"summary,omitempty"`
+
+	// instances lists instances that are not Healthy, at most 100: the Unhealthy
+	// ones first. Summary counts them all.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=instanceID
+	// +optional
+	Instances []InstanceStatus `json:"instances,omitempty"`
+
+	// opening lists Remediations that are about to be created. It is written under
+	// an optimistic lock before any of them is, so that the limits hold over
+	// several replicas and restarts.
+	// +kubebuilder:validation:MaxItems=100
+	// +listType=map
+	// +listMapKey=name
+	// +optional
+	Opening []OpeningRemediation `json:"opening,omitempty"`
+}
+
+// ReasonCount counts instances.
+type ReasonCount struct {
+	// reason is why they are not Healthy.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// count is how many.
+	// +required
+	Count int32 `json:"count"`
+}
+
+// InstanceStatus is one instance that is not Healthy.
+type InstanceStatus struct {
+	// instanceID names the instance.
+	// +required
+	InstanceID InstanceID `json:"instanceID"`
+
+	// health is Unhealthy, Held or Unknown.
+	// +required
+	Health Health `json:"health"`
+
+	// since is when the controller first saw this health.
+	// +required
+	Since metav1.MicroTime `json:"since"`
+
+	// reason is a CamelCase word for why.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// message says it in words, often the node's or AWS's own.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// blocked says, for an Unhealthy instance that is not being recovered right
+	// now, why not. It is absent otherwise.
+	// +optional
+	Blocked *Blocked `json:"blocked,omitempty"`
+}
+
+// Blocked says why an instance is not being recovered right now.
+type Blocked struct {
+	// reason is one of the reasons of the condition RemediationAllowed, or of a
+	// wait of this instance alone.
+	// +kubebuilder:validation:MaxLength=64
+	// +required
+	Reason string `json:"reason"`
+
+	// message says it in words.
+	// +kubebuilder:validation:MaxLength=512
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// until is when it is looked at again at the latest; absent when that depends
+	// on something else than the clock.
+	// +optional
+	Until *metav1.MicroTime `json:"until,omitempty"`
+}
+
+// OpeningRemediation is a Remediation that is about to be created.
+type OpeningRemediation struct {
+	// name of the Remediation.
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Name string `json:"name"`
+
+	// instanceID of the Remediation.
+	// +required
+	InstanceID InstanceID `json:"instanceID"`
+
+	// sequence of the Remediation.
+	// +required
+	Sequence int64 `json:"sequence"`
+
+	// notAfter of the Remediation. When it has passed, the entry is void.
+	// +required
+	NotAfter metav1.MicroTime `json:"notAfter"`
+}
