@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/machine"
@@ -83,7 +84,10 @@ func (i *instance) up() bool {
 // answer is what a browser would show.
 func (i *instance) answer() string {
 	text, err := i.get()
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "no answer (connection refused)"
+	case err != nil:
 		return "no answer (" + err.Error() + ")"
 	}
 	return text
