@@ -67,7 +67,8 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 		triedB, _ := newest(b.Attempts)
 		return cmp.Or(triedA.EndTime.Compare(triedB.EndTime), a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
 	})
-	stop, so := Ineffective(spec, instances), try(instances)
+	so := try(instances)
+	stop := so.ineffective(spec)
 	var decisions []Decision
 	opening := 0
 	for _, i := range order {

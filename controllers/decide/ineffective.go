@@ -46,7 +46,11 @@ func try(instances []Instance) trial {
 
 // Ineffective says why nothing more is to be sent under this spec, when its attempts do not help; nil otherwise.
 func Ineffective(spec *v1alpha1.RemediationPolicySpec, instances []Instance) *Wait {
-	if t := try(instances); t.inRow >= int(spec.Limits.StopAfterIneffective) {
+	return try(instances).ineffective(spec)
+}
+
+func (t trial) ineffective(spec *v1alpha1.RemediationPolicySpec) *Wait {
+	if t.inRow >= int(spec.Limits.StopAfterIneffective) {
 		return &Wait{Reason: v1alpha1.ReasonRecoveryIneffective, Message: fmt.Sprintf(
 			"the last %d attempts over the fleet did not recover their instances (limits.stopAfterIneffective): the recovery seems "+
 				"to be wrong, not the nodes; look at the Remediations and change the spec", t.inRow)}

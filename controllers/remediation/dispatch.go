@@ -59,12 +59,13 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 		s.withdraw(veto)
 		return nil
 	}
-	script, err := process.RecoveryScript(recovery(s.remediation))
+	wanted := recovery(s.remediation)
+	script, err := process.RecoveryScript(wanted)
 	if err != nil {
 		s.withdraw(err.Error())
 		return nil
 	}
-	command := runcommand.ShellScript(script, process.RecoveryTimeout(recovery(s.remediation)))
+	command := runcommand.ShellScript(script, process.RecoveryTimeout(wanted))
 	command.InstanceIDs = []string{string(s.remediation.Spec.InstanceID)}
 	command.Comment = binding(s.remediation)
 	command.DeliveryTimeout = s.remediation.Spec.NotAfter.Sub(s.now)

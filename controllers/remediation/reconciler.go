@@ -20,12 +20,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// Reconciler reconciles Remediations.
-//
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediations,verbs=get;list;watch;patch;delete
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediations/status,verbs=patch
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediationpolicies,verbs=get
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// Reconciler reconciles Remediations. config/rbac/role.yaml grants what it calls.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client

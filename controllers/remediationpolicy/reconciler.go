@@ -22,12 +22,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// Reconciler reconciles RemediationPolicies.
-//
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediationpolicies,verbs=get;list;watch
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediationpolicies/status,verbs=patch
-// +kubebuilder:rbac:groups=ssm-remediator.io,resources=remediations,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// Reconciler reconciles RemediationPolicies. config/rbac/role.yaml grants what it calls.
 type Reconciler struct {
 	// Client reads from the cache and writes.
 	Client client.Client
