@@ -33,6 +33,12 @@ const (
 	ReasonAccessDenied = "AccessDenied"
 	// ReasonInvalidRequest is the reason of Ready=False and Stalled=True when AWS calls the policy's request invalid.
 	ReasonInvalidRequest = "InvalidRequest"
+	// ReasonInvalidMaintenanceWindow is the reason of Ready=False and Stalled=True when a schedule or a time zone of
+	// spec.maintenanceWindows does not exist. Probing goes on, recovery does not.
+	ReasonInvalidMaintenanceWindow = "InvalidMaintenanceWindow"
+	// ReasonStopped is the reason of Ready, Healthy and RemediationAllowed while the kill switch, the ConfigMap
+	// ssm-remediator-stop in the manager's namespace, is there.
+	ReasonStopped = "Stopped"
 	// ReasonThrottled is the reason of Ready=False when AWS throttles the probes.
 	ReasonThrottled = "Throttled"
 	// ReasonAWSUnavailable is the reason of Ready=False when AWS cannot be reached or fails.
@@ -50,13 +56,24 @@ const (
 	// ReasonAllowed is the reason of RemediationAllowed=True.
 	ReasonAllowed = "Allowed"
 	// ReasonRecoveryIneffective is the reason of RemediationAllowed=False after limits.stopAfterIneffective attempts in a row
-	// over the fleet that did not recover their instance. A change of the spec ends it.
+	// over the fleet that did not recover their instance. A change of the spec ends it, or ssm-remediator.io/reset-at.
 	ReasonRecoveryIneffective = "RecoveryIneffective"
+	// ReasonTooManyUnhealthy is the reason of RemediationAllowed=False while more instances are down than limits.maxUnhealthy, and
+	// until a period of probes after that.
+	ReasonTooManyUnhealthy = "TooManyUnhealthy"
+	// ReasonSilenced is the reason of RemediationAllowed=False until the time of the annotation
+	// ssm-remediator.io/silenced-until of the policy or of its Namespace.
+	ReasonSilenced = "Silenced"
+	// ReasonMaintenanceWindow is the reason of RemediationAllowed=False within a window of the action Deny, or outside of all of
+	// the action Allow.
+	ReasonMaintenanceWindow = "MaintenanceWindow"
+	// ReasonObserving is the reason of RemediationAllowed=False when spec.mode is Observe.
+	ReasonObserving = "Observing"
 	// ReasonOpeningFailed is the reason of RemediationAllowed=False when the API server refuses a Remediation.
 	ReasonOpeningFailed = "OpeningFailed"
 )
 
-// Reasons why a single Unhealthy instance is not being recovered right now (status.instances[].blocked.reason).
+// Reasons why a single instance that is not Healthy is not being recovered right now (status.instances[].blocked.reason).
 const (
 	// BlockedInProgress means that a Remediation of the instance is running.
 	BlockedInProgress = "InProgress"
@@ -72,6 +89,15 @@ const (
 	BlockedUnproven = "Unproven"
 	// BlockedAwaitingProbe means that a fresh probe has to find the process down first.
 	BlockedAwaitingProbe = "AwaitingProbe"
+	// BlockedAwaitingRound means that the round of probes under way may yet show that more instances are down than
+	// limits.maxUnhealthy.
+	BlockedAwaitingRound = "AwaitingRound"
+	// BlockedConfirming means that probe.failureThreshold is not reached yet.
+	BlockedConfirming = "Confirming"
+	// BlockedHeld means that the node says hands off.
+	BlockedHeld = "Held"
+	// BlockedUnknown means that nobody knows whether the process is down, and nothing is done on a guess.
+	BlockedUnknown = "Unknown"
 )
 
 // ConditionComplete is True when a Remediation has ended, and its reason is the result; while it runs it is False with the
@@ -102,12 +128,15 @@ const (
 	ResultWithdrawn Result = "Withdrawn"
 	// ResultNotDelivered means that the command never reached the node.
 	ResultNotDelivered Result = "NotDelivered"
+	// ResultObserved means that the policy only observes: the attempt would have been made.
+	ResultObserved Result = "Observed"
 )
 
-// CountsAsAttempt reports whether the result counts toward limits.attempts. A running attempt counts.
+// CountsAsAttempt reports whether the result counts toward limits.attempts. A running attempt counts. Observed counts as
+// well, but only for a policy that observes.
 func (r Result) CountsAsAttempt() bool {
 	switch r {
-	case ResultRunning, ResultRecovered, ResultIneffective, ResultFailed, ResultTimedOut, ResultLost:
+	case ResultRunning, ResultRecovered, ResultIneffective, ResultFailed, ResultTimedOut, ResultLost, ResultObserved:
 		return true
 	case ResultNotNeeded, ResultWithheld, ResultWithdrawn, ResultNotDelivered:
 		return false

@@ -51,6 +51,12 @@ type RemediationSpec struct {
 	// +required
 	Attempt int32 `json:"attempt"`
 
+	// mode is Observe when nothing is to be done: the record says what would have
+	// been. Defaults to Enforce.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
 	// process is what has to be running.
 	// +required
 	Process ProcessSpec `json:"process"`
@@ -78,6 +84,18 @@ type RemediationSpec struct {
 	// step is what is done, with all defaults filled in.
 	// +required
 	Step RecoveryStep `json:"step"`
+
+	// evidence are the commands whose output is kept before anything is touched.
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:MaxLength=1024
+	// +listType=atomic
+	// +optional
+	Evidence []ShellCommand `json:"evidence,omitempty"`
+
+	// output says what becomes of what the step prints.
+	// +kubebuilder:default={}
+	// +optional
+	Output OutputSpec `json:"output,omitzero"`
 
 	// openTime is when the controller opened the attempt, by its own clock. The
 	// limits count from it.
@@ -120,11 +138,15 @@ type PolicyReference struct {
 
 // DetectionSource is what made the controller look.
 //
-// +kubebuilder:validation:Enum=Probe
+// +kubebuilder:validation:Enum=Probe;Request
 type DetectionSource string
 
-// DetectionSourceProbe is a periodic probe or its confirmation.
-const DetectionSourceProbe DetectionSource = "Probe"
+const (
+	// DetectionSourceProbe is a periodic probe.
+	DetectionSourceProbe DetectionSource = "Probe"
+	// DetectionSourceRequest is a probe that somebody asked for by the annotation ssm-remediator.io/requested-at.
+	DetectionSourceRequest DetectionSource = "Request"
+)
 
 // Detection says what found the process down, and when.
 type Detection struct {
@@ -165,11 +187,18 @@ type Detection struct {
 
 // CommandPurpose is what an SSM command of a Remediation is for.
 //
-// +kubebuilder:validation:Enum=Run
+// +kubebuilder:validation:Enum=Check;Run;Verify
 type CommandPurpose string
 
-// CommandPurposeRun is the command that probes again, acts and verifies.
-const CommandPurposeRun CommandPurpose = "Run"
+const (
+	// CommandPurposeCheck is the command that looks again before a document is run.
+	CommandPurposeCheck CommandPurpose = "Check"
+	// CommandPurposeRun is the command that acts. That of a command step and of a reboot looks again first; that of a command
+	// step also verifies.
+	CommandPurposeRun CommandPurpose = "Run"
+	// CommandPurposeVerify is the last of the commands that look whether a document or a reboot has helped.
+	CommandPurposeVerify CommandPurpose = "Verify"
+)
 
 // RemediationStatus holds recorded facts.
 type RemediationStatus struct {
@@ -191,6 +220,13 @@ type RemediationStatus struct {
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
 
+	// evidence is what the commands of spec.evidence printed before anything was
+	// touched, in their order.
+	// +kubebuilder:validation:MaxItems=4
+	// +listType=atomic
+	// +optional
+	Evidence []Evidence `json:"evidence,omitempty"`
+
 	// output is the beginning of what the step printed, at most 2 KiB, without
 	// control characters. It may hold secrets: reading Remediations is a role of
 	// its own.
@@ -211,6 +247,20 @@ type RemediationStatus struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +optional
 	Took *metav1.Duration `json:"took,omitempty"`
+}
+
+// Evidence is what one command of spec.evidence printed.
+type Evidence struct {
+	// exitCode is the exit code of the command; absent when it was ended after 10
+	// seconds.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+
+	// output is the beginning of what it printed, at most 1 KiB, without control
+	// characters.
+	// +kubebuilder:validation:MaxLength=1024
+	// +optional
+	Output string `json:"output,omitempty"`
 }
 
 // CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent.

@@ -75,6 +75,22 @@ type RemediationPolicyStatus struct {
 	// +optional
 	Instances []InstanceStatus `json:"instances,omitempty"`
 
+	// breaker is there while limits.maxUnhealthy forbids recovery.
+	// +optional
+	Breaker *BreakerStatus `json:"breaker,omitempty"`
+
+	// resetTime is the time before which attempts no longer count, by the
+	// annotation ssm-remediator.io/reset-at.
+	// +optional
+	ResetTime *metav1.MicroTime `json:"resetTime,omitempty"`
+
+	// requests acknowledge the annotations by which something was asked for.
+	// +kubebuilder:validation:MaxItems=8
+	// +listType=map
+	// +listMapKey=annotation
+	// +optional
+	Requests []RequestStatus `json:"requests,omitempty"`
+
 	// opening lists Remediations that are about to be created. It is written under
 	// an optimistic lock before any of them is, so that the limits hold over
 	// several replicas and restarts.
@@ -83,6 +99,26 @@ type RemediationPolicyStatus struct {
 	// +listMapKey=name
 	// +optional
 	Opening []OpeningRemediation `json:"opening,omitempty"`
+}
+
+// BreakerStatus is an open breaker (limits.maxUnhealthy).
+type BreakerStatus struct {
+	// openTime is when more instances were down than may be.
+	// +required
+	OpenTime metav1.MicroTime `json:"openTime"`
+
+	// unhealthy is how many were down when it opened, and limit how many may be.
+	// +required
+	Unhealthy int32 `json:"unhealthy"`
+
+	// limit is how many instances may be down at once.
+	// +required
+	Limit int32 `json:"limit"`
+
+	// belowTime is since when no more than limit are down; absent while more are.
+	// A whole period of probes later the breaker lets go.
+	// +optional
+	BelowTime *metav1.MicroTime `json:"belowTime,omitempty"`
 }
 
 // ReasonCount counts instances.
@@ -121,8 +157,8 @@ type InstanceStatus struct {
 	// +optional
 	Message string `json:"message,omitempty"`
 
-	// blocked says, for an Unhealthy instance that is not being recovered right
-	// now, why not. It is absent otherwise.
+	// blocked says why the instance is not being recovered right now. It is absent
+	// only while nothing keeps it from being so.
 	// +optional
 	Blocked *Blocked `json:"blocked,omitempty"`
 }

@@ -16,6 +16,13 @@ type RemediationPolicySpec struct {
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
+	// mode is Enforce, or Observe to probe and record what would have been done,
+	// as Remediations with the result Observed, and do nothing. Defaults to
+	// Enforce.
+	// +kubebuilder:default=Enforce
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
 	// region is the AWS region of the instances. Defaults to the region of the
 	// controller; status.region says which one was taken.
 	// +kubebuilder:validation:MaxLength=32
@@ -45,11 +52,37 @@ type RemediationPolicySpec struct {
 	// +optional
 	Limits LimitsSpec `json:"limits,omitzero"`
 
+	// maintenanceWindows say when recovery may run, at most 16. With any window
+	// of the action Allow it runs only within one of these; within one of the
+	// action Deny it never runs. Probing goes on at all times.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +listType=atomic
+	// +optional
+	MaintenanceWindows []MaintenanceWindow `json:"maintenanceWindows,omitempty"`
+
+	// output says what becomes of what recoveries print.
+	// +kubebuilder:default={}
+	// +optional
+	Output OutputSpec `json:"output,omitzero"`
+
 	// history says how long finished Remediations are kept.
 	// +kubebuilder:default={}
 	// +optional
 	History HistorySpec `json:"history,omitzero"`
 }
+
+// Mode says whether a policy acts.
+//
+// +kubebuilder:validation:Enum=Enforce;Observe
+type Mode string
+
+const (
+	// ModeEnforce recovers what is down.
+	ModeEnforce Mode = "Enforce"
+	// ModeObserve records what would have been done.
+	ModeObserve Mode = "Observe"
+)
 
 // Targets selects the instances of a policy. Exactly one of instanceIDs and tags is set.
 //
@@ -126,6 +159,16 @@ type RecoverySpec struct {
 	// +required
 	Steps []RecoveryStep `json:"steps"`
 
+	// evidence are commands whose output is kept before anything is touched, for
+	// example `journalctl -u httpd -n 20`; at most 4, of 1024 bytes each. Each may
+	// take 10 seconds. A document runs without them.
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:items:MaxLength=1024
+	// +listType=atomic
+	// +optional
+	Evidence []ShellCommand `json:"evidence,omitempty"`
+
 	// stableSeconds is how long an instance has to be healthy before an incident
 	// is over, in seconds: the next failure then starts at the first step again.
 	// Defaults to 600.
@@ -134,36 +177,6 @@ type RecoverySpec struct {
 	// +kubebuilder:validation:Maximum=604800
 	// +optional
 	StableSeconds int32 `json:"stableSeconds,omitempty"`
-}
-
-// RecoveryStep is one rung of the ladder. The process is probed again on the node right before it, and until it is
-// healthy after it, all in one SSM command.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.command)",message="say what to do: set command"
-// +kubebuilder:validation:XValidation:rule="!has(self.workingDirectory) || has(self.command)",message="workingDirectory goes with command; remove it or set command"
-type RecoveryStep struct {
-	// command is run by `sh` as root in a session of its own; what it starts
-	// survives it.
-	// +optional
-	Command ShellCommand `json:"command,omitempty"`
-
-	// workingDirectory is where command runs. Defaults to /.
-	// +optional
-	WorkingDirectory AbsolutePath `json:"workingDirectory,omitempty"`
-
-	// timeoutSeconds is how long the step may run before it is ended with
-	// everything in its session, in seconds. Defaults to 60.
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=3600
-	// +optional
-	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
-
-	// verifySeconds is how long the process may take to be healthy after the step
-	// has ended, in seconds. Defaults to 30.
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=3600
-	// +optional
-	VerifySeconds *int32 `json:"verifySeconds,omitempty"`
 }
 
 // LimitsSpec bounds what recovery may do.
@@ -213,9 +226,22 @@ type LimitsSpec struct {
 	// +optional
 	MaxConcurrent *intstr.IntOrString `json:"maxConcurrent,omitempty"`
 
+	// maxUnhealthy is the breaker: with more instances than this down at once
+	// nothing is touched, because then something else is wrong than the
+	// instances. A number, or a percentage of the targets, rounded down, which is
+	// never taken for less than 3. It lets go when no more than this many have
+	// been down for a whole period of probes. Defaults to 50%.
+	// +kubebuilder:default="50%"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=5
+	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 1 && self <= 100000 : self.matches('^([1-9][0-9]?|100)%$')",message="must be a number from 1 to 100000, or a percentage from \"1%\" to \"100%\""
+	// +optional
+	MaxUnhealthy *intstr.IntOrString `json:"maxUnhealthy,omitempty"`
+
 	// stopAfterIneffective is how many attempts in a row, over the whole fleet,
 	// may fail to recover their instance before nothing more is sent until the
-	// spec changes: then the recovery is wrong, and not the nodes. Until the
+	// spec changes or the attempts are reset (the annotation
+	// ssm-remediator.io/reset-at): then the recovery is wrong, and not the nodes. Until the
 	// first attempt under a spec has recovered its instance, no more than this
 	// many run at once. Defaults to 5.
 	// +kubebuilder:default=5
