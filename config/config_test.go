@@ -70,7 +70,9 @@ func managerMay(t *testing.T) {
 		"delete remediationpolicies.ssm-remediator.io -n default": "no",
 		"get secrets -n " + systemNamespace:                       "no",
 		"create pods -n " + systemNamespace:                       "no",
-		"list namespaces":                                         "no",
+		"watch namespaces":                                        "yes",
+		"update namespaces":                                       "no",
+		"list configmaps -n " + systemNamespace:                   "no",
 	} {
 		t.Run(action, func(t *testing.T) {
 			g := NewWithT(t)
@@ -128,7 +130,7 @@ func TestSamples(t *testing.T) {
 	output, err := cluster.Kubectl(t.Context(), "", "apply", "--validate=strict", "-n", cluster.NewNamespace(t),
 		"-k", "config/samples")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(strings.Count(output, " created")).To(Equal(6), output)
+	g.Expect(strings.Count(output, " created")).To(Equal(8), output)
 }
 
 func remediation(namespace string) *v1alpha1.Remediation {

@@ -32,14 +32,18 @@ type Location struct {
 type Send struct {
 	// InstanceIDs are the nodes, 1 to 50.
 	InstanceIDs []string
-	// Document is the name of the SSM document.
+	// Document is the name of the SSM document, or its ARN.
 	Document string
+	// DocumentVersion is a number, $DEFAULT or $LATEST; empty is the document's default version.
+	DocumentVersion string
 	// Parameters of the document.
 	Parameters map[string][]string
 	// Comment goes with the command, at most 100 characters. It is what a lost command is found by.
 	Comment string
 	// DeliveryTimeout is how long the command waits for a node to take it; 30 seconds at least.
 	DeliveryTimeout time.Duration
+	// CloudWatchLogGroup, S3Bucket and S3KeyPrefix are where the nodes write the whole output to besides; empty for nowhere.
+	CloudWatchLogGroup, S3Bucket, S3KeyPrefix string
 }
 
 // ShellScript is a Send of the given POSIX shell script, which is ended when it runs longer than executionTimeout.
@@ -80,10 +84,11 @@ type Invocation struct {
 	Status     Status
 	// StatusText is the detailed status as AWS spelled it.
 	StatusText string
-	// ResponseCode is the script's exit code. It means nothing without Status: -1 stands for no answer.
+	// ResponseCode is the script's exit code. It means nothing without Status: -1 stands for no answer. In lists, of a
+	// document with several steps it is that of the first that did not succeed, else of the last.
 	ResponseCode int
-	// Output is what the script printed. In lists, stdout and stderr merged and cut at 2,500 characters; in a Result,
-	// stdout alone, cut at 24,000.
+	// Output is what the script printed. In lists, stdout and stderr merged and cut at 2,500 characters, of each step one
+	// after the other; in a Result, stdout alone. Neither is longer than 24,000 characters.
 	Output string
 }
 
@@ -130,8 +135,13 @@ type Service interface {
 	Commands(ctx context.Context, f CommandFilter) ([]Command, error)
 	// Invocations lists what became of a command on each of its nodes. Nodes may be missing for a while after the send.
 	Invocations(ctx context.Context, commandID string) ([]Invocation, error)
-	// Result reads one invocation with its whole stdout. It is of class NotYet right after the send.
+	// Result reads one invocation with its whole stdout. It is of class NotYet right after the send. Of a document with several
+	// steps AWS does not tell a code or an output here: read that with Invocations.
 	Result(ctx context.Context, commandID, instanceID string) (Invocation, error)
+	// Cancel asks for a command to be ended on one node. It is best effort: a script that runs is killed, one that waits at
+	// the agent may still run when the agent restarts, and one that has ended stays as it is, which is no error. Only the
+	// status tells what became of it. It is of class NotYet right after the send.
+	Cancel(ctx context.Context, commandID, instanceID string) error
 	// Nodes lists managed nodes. Stopped and terminated ones are not in it.
 	Nodes(ctx context.Context, f NodeFilter) ([]Node, error)
 }

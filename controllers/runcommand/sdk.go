@@ -19,6 +19,7 @@ type API interface {
 	GetCommandInvocation(
 		context.Context, *ssm.GetCommandInvocationInput, ...func(*ssm.Options),
 	) (*ssm.GetCommandInvocationOutput, error)
+	CancelCommand(context.Context, *ssm.CancelCommandInput, ...func(*ssm.Options)) (*ssm.CancelCommandOutput, error)
 	DescribeInstanceInformation(
 		context.Context, *ssm.DescribeInstanceInformationInput, ...func(*ssm.Options),
 	) (*ssm.DescribeInstanceInformationOutput, error)

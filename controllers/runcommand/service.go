@@ -46,16 +46,25 @@ func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
 		}
 	}
 	seconds := int32(max(send.DeliveryTimeout, MinDeliveryTimeout) / time.Second)
-	out, err := s.api.SendCommand(ctx, &ssm.SendCommandInput{
-		InstanceIds:    send.InstanceIDs,
-		DocumentName:   &send.Document,
-		Parameters:     send.Parameters,
-		Comment:        &send.Comment,
-		TimeoutSeconds: &seconds,
+	in := &ssm.SendCommandInput{
+		InstanceIds:        send.InstanceIDs,
+		DocumentName:       &send.Document,
+		DocumentVersion:    optional(send.DocumentVersion),
+		Parameters:         send.Parameters,
+		Comment:            &send.Comment,
+		TimeoutSeconds:     &seconds,
+		OutputS3BucketName: optional(send.S3Bucket),
+		OutputS3KeyPrefix:  optional(send.S3KeyPrefix),
 		// The default for MaxErrors, 0, would let one failing node stop all others.
 		MaxConcurrency: aws.String("100%"),
 		MaxErrors:      aws.String("100%"),
-	}, func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
+	}
+	if send.CloudWatchLogGroup != "" {
+		in.CloudWatchOutputConfig = &types.CloudWatchOutputConfig{
+			CloudWatchLogGroupName: &send.CloudWatchLogGroup, CloudWatchOutputEnabled: true,
+		}
+	}
+	out, err := s.api.SendCommand(ctx, in, func(o *ssm.Options) { o.Retryer = aws.NopRetryer{} })
 	if err != nil {
 		return Command{}, fmt.Errorf("sending command: %w", err)
 	}
@@ -134,6 +143,16 @@ func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (
 	}, nil
 }
 
+func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: []string{instanceID}})
+	if err != nil {
+		return fmt.Errorf("cancelling command: %w", err)
+	}
+	return nil
+}
+
 func (s *ssmService) Nodes(ctx context.Context, f NodeFilter) ([]Node, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -193,24 +212,6 @@ func commandFrom(c types.Command) Command {
 		Errors:           int(c.ErrorCount),
 		DeliveryTimedOut: int(c.DeliveryTimedOutCount),
 	}
-}
-
-func invocationFrom(i *types.CommandInvocation) Invocation {
-	details := aws.ToString(i.StatusDetails)
-	if details == "" {
-		details = string(i.Status)
-	}
-	invocation := Invocation{
-		CommandID:  aws.ToString(i.CommandId),
-		InstanceID: aws.ToString(i.InstanceId),
-		Status:     parseStatus(details),
-		StatusText: details,
-	}
-	if len(i.CommandPlugins) > 0 {
-		invocation.ResponseCode = int(i.CommandPlugins[0].ResponseCode)
-		invocation.Output = aws.ToString(i.CommandPlugins[0].Output)
-	}
-	return invocation
 }
 
 func optional(s string) *string {

@@ -55,7 +55,7 @@ type Want struct {
 	// Command is the command as Send returned it, or at least its ID and a RequestTime that is not later than its own.
 	Command Command
 	// InstanceID, when it is set, asks for the Result of this one node, with its whole stdout, once it has ended. Otherwise
-	// the invocations of all nodes are read.
+	// the invocations of all nodes are read, which is also how a document is read that may have several steps.
 	InstanceID string
 	// Deadline ends the wait: the command is then read once more, whatever its counts.
 	Deadline time.Time

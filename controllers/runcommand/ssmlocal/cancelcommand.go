@@ -20,8 +20,9 @@ type cancelRequest struct {
 //
 //   - what has not reached its node never will;
 //   - what runs is killed;
-//   - what waits in an agent's queue stays Cancelling, because the agent drops it without an answer. It may still run when
-//     the agent restarts (Replay).
+//   - what waits in an agent's queue stays Cancelling, because the agent drops it without an answer. It runs when the agent
+//     restarts (StartAgent);
+//   - an agent that is stopped does not hear of it.
 func (s *Server) cancelCommand(r *cancelRequest, _ Fault) (any, error) {
 	var v violations
 	v.commandID(r.CommandID)
@@ -69,8 +70,7 @@ func (s *Server) cancel(i *invocation) {
 	case inProgress:
 		j := i.job
 		i.set(cancelling)
-		if queued := slices.Index(j.instance.queue, j); queued >= 0 {
-			j.instance.queue = slices.Delete(j.instance.queue, queued, queued+1)
+		if j.instance.stopped || j.instance.drop(j, s.now.Add(-s.retention)) {
 			return
 		}
 		j.cancelled = true

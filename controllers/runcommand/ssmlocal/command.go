@@ -15,12 +15,14 @@ type command struct {
 	seq int64
 	// request is echoed in answers.
 	request   *sendCommandRequest
-	script    script
+	program   program
 	requested time.Time
 	// visible is when reads begin to see the command.
 	visible  time.Time
 	delivery time.Duration
 	expires  time.Time
+	// undeliverableRan says that the command runs although it ends as Undeliverable.
+	undeliverableRan bool
 
 	// invocations are ordered by instance id, and never move: pointers to them stay good.
 	invocations []invocation
@@ -39,19 +41,12 @@ type invocation struct {
 	details    details
 	dispatched bool
 	released   bool
-	code       int
-	// start is that of the first execution, end that of the last; zero before.
-	start, end     time.Time
-	stdout, stderr string
+	// code is that of steps without a result.
+	code int
+	// results are of the steps, as far as the agent has told.
+	results []result
 	// job is the execution while it runs or waits for the agent.
 	job *job
-}
-
-// script is what the document makes of its parameters.
-type script struct {
-	text             string
-	workingDirectory string
-	timeout          time.Duration
 }
 
 // find is the invocation on an instance, or nil.
@@ -67,6 +62,21 @@ func (c *command) search(instanceID string) (at int, found bool) {
 	return slices.BinarySearchFunc(c.invocations, instanceID, func(i invocation, id string) int {
 		return strings.Compare(i.instance.ID, id)
 	})
+}
+
+// step is what is known about a step.
+func (i *invocation) step(n int) result {
+	if n < len(i.results) && i.results[n].details.final() {
+		return i.results[n]
+	}
+	r := result{details: i.details, code: i.code}
+	switch {
+	case n < len(i.results):
+		r.start = i.results[n].start
+	case n > 0 && !i.details.final():
+		r.details = pending
+	}
+	return r
 }
 
 // set changes the details of an invocation, and keeps the counts.

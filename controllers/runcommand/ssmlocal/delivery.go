@@ -28,10 +28,22 @@ func (s *Server) deliver(i *invocation) {
 		s.finish(i, invalidPlatform, noAnswer)
 	case n.Connection == Undeliverable:
 		s.finish(i, undeliverable, noAnswer)
-	case n.Connection != Online:
+	case n.Connection == UndeliverableRan, i.command.undeliverableRan && n.answers():
+		s.finish(i, undeliverable, noAnswer)
+		s.enqueue(&job{invocation: i, instance: n, command: i.command, kind: Run, silent: true})
+	case !n.answers():
 		n.waiting = append(slices.DeleteFunc(n.waiting, func(o *invocation) bool { return o.details.final() }), i)
 	default:
 		s.acknowledge(i)
+	}
+}
+
+// deliverWaiting delivers what was sent while a node did not answer.
+func (s *Server) deliverWaiting(n *instance) {
+	waiting := n.waiting
+	n.waiting = nil
+	for _, i := range waiting {
+		s.deliver(i)
 	}
 }
 
@@ -44,26 +56,4 @@ func (s *Server) acknowledge(i *invocation) {
 	}
 	s.enqueue(i.job)
 	s.ramp(i.command)
-}
-
-// enqueue runs a job, or lets it wait for one of the agent's workers.
-func (s *Server) enqueue(j *job) {
-	if j.instance.running >= s.workers {
-		j.instance.queue = append(j.instance.queue, j)
-		return
-	}
-	j.instance.running++
-	s.run(j)
-}
-
-// dequeue gives a worker that is free its next job.
-func (s *Server) dequeue(n *instance) {
-	n.running--
-	if len(n.queue) == 0 {
-		return
-	}
-	next := n.queue[0]
-	n.queue = n.queue[1:]
-	n.running++
-	s.run(next)
 }

@@ -3,11 +3,16 @@
 
 package ssmlocal
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Exit statuses that mean something to the agent on Linux.
 const (
 	exitSuccess       = 168
+	exitFailure       = 169
 	exitReboot        = 194
 	exitKilled        = 137
 	noAnswer          = -1
@@ -27,6 +32,11 @@ type ending struct {
 	cancelled   bool
 	stdout      string
 	stderr      string
+}
+
+// skippedNotice is the output of a step that is not run after one that ended the document.
+func skippedNotice(step string) string {
+	return "Plugin with name aws:runShellScript and id " + step + " skipped due to prior step with an exit condition"
 }
 
 // answer is what the agent makes of it.
@@ -58,6 +68,16 @@ func (e ending) answer() answer {
 		a.stderr += fmt.Sprintf("%sexit status %d", failurePrefix, e.code)
 	}
 	return a
+}
+
+// result is the answer with its times, and as much of the output as AWS keeps.
+func (e ending) result(start, end time.Time) result {
+	a := e.answer()
+	return result{
+		details: a.details, code: a.code, start: start, end: end,
+		stdout: cut(strings.ToValidUTF8(a.stdout, "\uFFFD"), stdoutLimit),
+		stderr: cut(strings.ToValidUTF8(a.stderr, "\uFFFD"), stderrLimit),
+	}
 }
 
 // wantsReboot says that the script asked to be run again after a reboot.

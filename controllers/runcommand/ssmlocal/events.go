@@ -74,16 +74,3 @@ func (s *Server) wake(after time.Duration) {
 		}
 	})
 }
-
-// forget drops the commands and executions from before a time.
-func (s *Server) forget(before time.Time) {
-	for len(s.commands) > 0 && s.commands[0].requested.Before(before) {
-		delete(s.byID, s.commands[0].id)
-		s.commands[0] = nil
-		s.commands = s.commands[1:]
-	}
-	for len(s.ledger) > 0 && s.ledger[0].Start.Before(before) {
-		s.ledger[0] = nil
-		s.ledger = s.ledger[1:]
-	}
-}

@@ -3,12 +3,9 @@
 
 package ssmlocal
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
-// Kind says why the agent ran a script.
+// Kind says why the agent ran a document.
 type Kind string
 
 const (
@@ -16,98 +13,37 @@ const (
 	Run Kind = "Run"
 	// Rerun is an execution after a reboot that the script asked for by exit status 194.
 	Rerun Kind = "Rerun"
-	// Replay is an execution of a command that the agent had persisted, after its restart. It is not reported.
+	// Replay is an execution of a command that the agent had persisted as pending, after its restart: whatever its age, and
+	// whether or not it was cancelled meanwhile.
 	Replay Kind = "Replay"
+	// Resume is an execution of a command that the agent had persisted as running, after its restart: its step begins anew.
+	Resume Kind = "Resume"
 )
 
-// maxRuns is how often the agent starts a script that keeps asking for a reboot.
-const maxRuns = 15
-
-// Execution is one run of a command's script on an instance.
+// Execution is the run of one step of a command's document on an instance. AWS-RunShellScript has one step.
 type Execution struct {
 	CommandID  string
 	InstanceID string
 	Comment    string
-	// Script is the parameter commands, joined with newlines.
+	// DocumentName is the document's own name, also when the command has an ARN.
+	DocumentName string
+	// Parameters are those of the document, with its defaults. They are not to be changed.
+	Parameters map[string][]string
+	// Step is the name of the step, and StepIndex its number from 0.
+	Step      string
+	StepIndex int
+	// Script is the step's script, with the parameters put in.
 	Script           string
 	WorkingDirectory string
-	// Timeout is the executionTimeout after which the agent kills the script.
+	// Timeout is how long the step may run until the agent kills it.
 	Timeout time.Duration
-	// Start is the time on the server's clock.
-	Start time.Time
-	Kind  Kind
+	// Start is the time on the server's clock, and NodeTime the same moment on the instance's.
+	Start, NodeTime time.Time
+	Kind            Kind
 }
 
 // Runner runs the commands of an instance: a *Local with real processes, or a Scripted function.
 type Runner interface {
 	// start begins an execution, with the lock held, and has Server.complete called when it has ended.
 	start(s *Server, j *job, e Execution)
-}
-
-// job is a command at the agent of an instance.
-type job struct {
-	invocation *invocation
-	instance   *instance
-	command    *command
-	kind       Kind
-	entry      *Entry
-	runs       int
-	// cancel, when set, ends a running execution; complete is called all the same.
-	cancel    func()
-	cancelled bool
-	ended     bool
-}
-
-// run starts the script of a job on a worker that is free.
-func (s *Server) run(j *job) {
-	j.runs++
-	kind := j.kind
-	if j.runs > 1 {
-		kind = Rerun
-	}
-	c := j.command
-	if j.kind == Run && j.runs == 1 {
-		j.invocation.start = s.now
-	}
-	j.entry = s.record(j, kind)
-	j.instance.Runner.start(s, j, Execution{
-		CommandID:        c.id,
-		InstanceID:       j.instance.ID,
-		Comment:          c.request.Comment,
-		Script:           c.script.text,
-		WorkingDirectory: c.script.workingDirectory,
-		Timeout:          c.script.timeout,
-		Start:            s.now,
-		Kind:             kind,
-	})
-}
-
-// complete takes the end of an execution: it is recorded, run again when it asked for a reboot, and otherwise reported.
-func (s *Server) complete(j *job, e ending) {
-	if j.ended {
-		return
-	}
-	answer := e.answer()
-	j.entry.End = s.now
-	j.entry.ExitCode = answer.code
-	if e.wantsReboot() && !j.cancelled && j.runs < maxRuns {
-		j.instance.reboots++
-		s.run(j)
-		return
-	}
-	j.ended = true
-	s.report(j, answer)
-	s.dequeue(j.instance)
-}
-
-// report is the agent's last answer. One that comes too late changes nothing, and a replay has none.
-func (s *Server) report(j *job, a answer) {
-	i := j.invocation
-	if j.kind == Replay || i.details.final() {
-		return
-	}
-	i.end = s.now
-	i.stdout = cut(strings.ToValidUTF8(a.stdout, "\uFFFD"), stdoutLimit)
-	i.stderr = cut(strings.ToValidUTF8(a.stderr, "\uFFFD"), stderrLimit)
-	s.finish(i, a.details, a.code)
 }

@@ -45,6 +45,9 @@ type Fault struct {
 
 	// Lag makes the command of a SendCommand invisible to reads for longer, besides Options.ReadLag.
 	Lag time.Duration
+	// UndeliverableRan ends the command of a SendCommand as Undeliverable, without a start time, on every node that answers,
+	// although they run it.
+	UndeliverableRan bool
 	// Reverse lists the oldest command first.
 	Reverse bool
 }

@@ -117,6 +117,62 @@ func TestDelayedAnswer(t *testing.T) {
 	w.Eventually(answered, 10*time.Second).Should(Receive(BeNil()))
 }
 
+func TestClientThatGaveUpBlocksNobody(t *testing.T) {
+	w := newWorld(t)
+	w.add(nodeA, exits(0))
+	w.server.SetFaults(once("SendCommand", ssmlocal.Fault{Delay: time.Minute}))
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() {
+		_, err := w.client.SendCommand(ctx, shell("true", nodeA))
+		answered <- err
+	}()
+	w.Eventually(w.clock.HasWaiters, 10*time.Second, time.Millisecond).Should(BeTrue())
+	w.Expect(w.state(w.send(shell("true", nodeA)))).To(Equal("Success/Success 1 1 0 0"), "others are answered meanwhile")
+	cancel()
+	w.Eventually(answered, 10*time.Second).Should(Receive(MatchError(context.Canceled)))
+	w.Eventually(w.clock.HasWaiters, 10*time.Second, time.Millisecond).Should(BeFalse(), "nothing waits for the time of an answer that nobody reads")
+	w.Expect(w.server.Ledger()).To(HaveLen(2), "it was accepted all the same")
+}
+
+// SSM.md, trap 5.
+func TestUndeliverableThatRan(t *testing.T) {
+	tests := map[string]struct {
+		connection ssmlocal.Connection
+		fault      ssmlocal.Fault
+	}{
+		"connection": {ssmlocal.UndeliverableRan, ssmlocal.Fault{}},
+		"fault":      {ssmlocal.Online, ssmlocal.Fault{UndeliverableRan: true}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.add(nodeA, takes(10*time.Second), connection(tt.connection))
+			w.server.SetFaults(once("SendCommand", tt.fault))
+			id := w.send(shell("true", nodeA))
+			w.Expect(w.invocation(id, nodeA)).To(Equal("Failed/Undeliverable -1"), "before it has ended, or the time was up")
+			w.clock.Step(10 * time.Second)
+			w.Expect(w.invocation(id, nodeA)).To(Equal("Failed/Undeliverable -1"))
+			w.Expect(*w.get(id, nodeA).ExecutionStartDateTime).To(BeEmpty())
+			w.Expect(w.plugins(id)).To(Equal([]string{"aws:runShellScript Failed/Undeliverable -1"}))
+			w.Expect(w.state(id)).To(Equal("Failed/Undeliverable 1 1 0 0"))
+			w.Expect(w.executions()).To(Equal([]string{"Run 10s"}))
+		})
+	}
+}
+
+func TestUndeliverableThatRanNeedsANodeThatAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.add(nodeA, exits(0), connection(ssmlocal.ConnectionLost))
+	w.server.SetFaults(once("SendCommand", ssmlocal.Fault{UndeliverableRan: true}))
+	id := w.send(shell("true", nodeA))
+	w.Expect(w.invocation(id, nodeA)).To(Equal("Pending/Pending -1"))
+	w.Expect(w.executions()).To(BeEmpty())
+	w.server.SetConnection(nodeA, ssmlocal.Online)
+	w.Expect(w.invocation(id, nodeA)).To(Equal("Failed/Undeliverable -1"))
+	w.Expect(w.executions()).To(Equal([]string{"Run 0s"}))
+}
+
 func TestDelayedAndReversedLists(t *testing.T) {
 	w := newWorld(t)
 	w.add(nodeA, exits(0))

@@ -6,6 +6,7 @@ package ssmlocal
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,7 +38,8 @@ type getInvocationAnswer struct {
 	CloudWatchOutputConfig cloudWatchOutput
 }
 
-// getCommandInvocation tells all about one invocation.
+// getCommandInvocation tells all about one step of an invocation. When a document has several and none is named, it tells
+// the status of them together, and neither code, times nor output.
 func (s *Server) getCommandInvocation(r *getInvocationRequest, _ Fault) (any, error) {
 	var v violations
 	v.commandID(r.CommandID)
@@ -49,39 +51,56 @@ func (s *Server) getCommandInvocation(r *getInvocationRequest, _ Fault) (any, er
 	if c == nil || c.visible.After(s.now) || c.find(r.InstanceID) == nil {
 		return nil, errorf("InvocationDoesNotExist", "An error occurred (InvocationDoesNotExist)")
 	}
-	if r.PluginName != "" && r.PluginName != pluginName {
-		return nil, errorf("InvalidPluginName", "The plugin name %s isn't valid.", r.PluginName)
-	}
 	i := c.find(r.InstanceID)
-	start, elapsed, end := i.times()
+	step, name, err := i.asked(r.PluginName)
+	if err != nil {
+		return nil, err
+	}
+	start, elapsed, end := step.times()
 	return getInvocationAnswer{
 		CommandID:              c.id,
 		InstanceID:             i.instance.ID,
 		Comment:                c.request.Comment,
 		DocumentName:           c.request.DocumentName,
 		DocumentVersion:        cmp.Or(c.request.DocumentVersion, "$DEFAULT"),
-		PluginName:             pluginName,
-		ResponseCode:           i.code,
+		PluginName:             name,
+		ResponseCode:           step.code,
 		ExecutionStartDateTime: start,
 		ExecutionElapsedTime:   elapsed,
 		ExecutionEndDateTime:   end,
-		Status:                 i.details.status(),
-		StatusDetails:          i.details.String(),
-		StandardOutputContent:  i.stdout,
-		StandardErrorContent:   i.stderr,
+		Status:                 step.details.status(),
+		StatusDetails:          step.details.String(),
+		StandardOutputContent:  step.stdout,
+		StandardErrorContent:   step.stderr,
 		CloudWatchOutputConfig: c.cloudWatch(),
 	}, nil
 }
 
-// times are ISO 8601, empty as long as they are not known.
-func (i *invocation) times() (start, elapsed, end string) {
-	const format = "2006-01-02T15:04:05.000Z"
-	if !i.start.IsZero() {
-		start = i.start.UTC().Format(format)
+// asked is the step of a name, and what stands for all of them when none is named.
+func (i *invocation) asked(name string) (result, string, error) {
+	steps := i.command.program.steps
+	if name == "" && len(steps) > 1 {
+		return result{details: i.details, code: noAnswer}, "", nil
 	}
-	if !i.end.IsZero() {
-		end = i.end.UTC().Format(format)
-		elapsed = fmt.Sprintf("PT%sS", strconv.FormatFloat(i.end.Sub(i.start).Round(time.Millisecond).Seconds(), 'f', -1, 64))
+	n := 0
+	if name != "" {
+		n = slices.IndexFunc(steps, func(step scriptStep) bool { return step.name == name })
+	}
+	if n < 0 {
+		return result{}, "", errorf("InvalidPluginName", "The plugin name %s isn't valid.", name)
+	}
+	return i.step(n), steps[n].name, nil
+}
+
+// times are ISO 8601, empty as long as they are not known.
+func (r *result) times() (start, elapsed, end string) {
+	const format = "2006-01-02T15:04:05.000Z"
+	if !r.start.IsZero() {
+		start = r.start.UTC().Format(format)
+	}
+	if !r.end.IsZero() {
+		end = r.end.UTC().Format(format)
+		elapsed = fmt.Sprintf("PT%sS", strconv.FormatFloat(r.end.Sub(r.start).Round(time.Millisecond).Seconds(), 'f', -1, 64))
 	}
 	return start, elapsed, end
 }

@@ -48,14 +48,14 @@ func (p plainBodies) RoundTrip(r *http.Request) (*http.Response, error) {
 // world is a server on a clock of its own, and a client.
 type world struct {
 	*WithT
-	t      *testing.T
+	t      testing.TB
 	server *ssmlocal.Server
 	client *ssm.Client
 	clock  *clocktesting.FakeClock
 }
 
 // newWorld starts a server with consistent reads and a stepped clock, unless the options say otherwise.
-func newWorld(t *testing.T, change ...func(*ssmlocal.Options)) *world {
+func newWorld(t testing.TB, change ...func(*ssmlocal.Options)) *world {
 	t.Helper()
 	clock := clocktesting.NewFakeClock(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC))
 	o := ssmlocal.Options{Clock: clock, ReadLag: new(time.Duration)}

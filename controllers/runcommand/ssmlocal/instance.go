@@ -24,6 +24,8 @@ const (
 	ConnectionLost
 	// Undeliverable is a node whose commands end as Undeliverable at once.
 	Undeliverable
+	// UndeliverableRan is a node whose commands end as Undeliverable at once, without a start time, although it runs them.
+	UndeliverableRan
 )
 
 // Instance is a managed node.
@@ -46,6 +48,8 @@ type Instance struct {
 	IPAddress string
 	// Connection is the state at the start.
 	Connection Connection
+	// ClockSkew is how far the node's clock is ahead of the server's. Only Scripted runners see it.
+	ClockSkew time.Duration
 }
 
 // instance is an Instance with its agent's state.
@@ -55,9 +59,7 @@ type instance struct {
 	lastPing   time.Time
 	// waiting are the invocations that were dispatched while the node did not answer.
 	waiting []*invocation
-	// running is how many of the agent's workers are busy; queue is what waits for one.
-	running int
-	queue   []*job
+	agent
 	reboots int
 }
 
@@ -98,18 +100,25 @@ func (s *Server) SetConnection(id string, c Connection) {
 	if n == nil {
 		return
 	}
-	if n.Connection == Online {
+	if n.answers() {
 		n.lastPing = s.now
 	}
 	n.Connection = c
-	if c != Online && c != Undeliverable {
-		return
+	s.deliverWaiting(n)
+}
+
+// SetClockSkew sets how far the clock of a node is ahead of the server's, for executions from now on. An id that is not
+// known is ignored.
+func (s *Server) SetClockSkew(id string, skew time.Duration) {
+	defer s.lock()()
+	if n := s.instances[id]; n != nil {
+		n.ClockSkew = skew
 	}
-	waiting := n.waiting
-	n.waiting = nil
-	for _, i := range waiting {
-		s.deliver(i)
-	}
+}
+
+// answers says whether the agent is there and connected.
+func (n *instance) answers() bool {
+	return n.Connection == Online && !n.stopped
 }
 
 // Reboots tells how often commands made a node reboot (exit status 194).

@@ -128,10 +128,10 @@ func (n *instance) described(filters []target) bool {
 }
 
 func (n *instance) pingStatus() string {
-	if n.Connection == Online || n.Connection == Undeliverable {
-		return "Online"
+	if n.stopped || n.Connection == ConnectionLost || n.Connection == Absent {
+		return "ConnectionLost"
 	}
-	return "ConnectionLost"
+	return "Online"
 }
 
 func (n *instance) resourceType() string {
@@ -143,7 +143,7 @@ func (n *instance) resourceType() string {
 
 func (s *Server) describe(n *instance) wireInstance {
 	ping := n.lastPing
-	if n.Connection == Online {
+	if n.answers() {
 		ping = s.now
 	}
 	return wireInstance{

@@ -9,8 +9,6 @@ import (
 	"time"
 )
 
-const pluginName = "aws:runShellScript"
-
 type listInvocationsRequest struct {
 	listRequest
 	Details bool
@@ -41,7 +39,7 @@ type wireInvocation struct {
 	CloudWatchOutputConfig cloudWatchOutput
 }
 
-// wirePlugin is what the one step of the document did.
+// wirePlugin is what a step of the document did.
 type wirePlugin struct {
 	Name                   string
 	Status                 string
@@ -66,19 +64,19 @@ func (s *Server) listCommandInvocations(r *listInvocationsRequest, f Fault) (any
 	if err != nil {
 		return nil, err
 	}
-	from, given, err := parsePosition(r.NextToken)
+	from, err := parsePosition(r.NextToken)
 	if err != nil {
 		return nil, err
 	}
 	limit := pageSize(r.MaxResults, maxPage)
 	answer := listInvocationsAnswer{CommandInvocations: []wireInvocation{}}
-	for c := range s.newestFirst(r.CommandID, f.Reverse) {
-		first := 0
-		switch {
-		case given && c.seq == from.seq:
-			first = from.index + 1
-		case given && !follows(c.seq, from.seq, f.Reverse), !sel.command(c):
+	for c := range s.walk(r.CommandID, sel, from, f.Reverse) {
+		if !sel.command(c) {
 			continue
+		}
+		first := 0
+		if c.seq == from.seq {
+			first = from.index + 1
 		}
 		for index, i := range c.selected(sel, r.InstanceID, first) {
 			if len(answer.CommandInvocations) == limit {
@@ -130,20 +128,23 @@ func (i *invocation) wire(withPlugins bool) wireInvocation {
 		CloudWatchOutputConfig: c.cloudWatch(),
 	}
 	if withPlugins {
-		w.CommandPlugins = append(w.CommandPlugins, i.plugin())
+		for n := range c.program.steps {
+			w.CommandPlugins = append(w.CommandPlugins, i.plugin(n))
+		}
 	}
 	return w
 }
 
-func (i *invocation) plugin() wirePlugin {
+func (i *invocation) plugin(n int) wirePlugin {
+	step := i.step(n)
 	return wirePlugin{
-		Name:                   pluginName,
-		Status:                 i.details.status(),
-		StatusDetails:          i.details.String(),
-		ResponseCode:           i.code,
-		ResponseStartDateTime:  whenSet(i.start),
-		ResponseFinishDateTime: whenSet(i.end),
-		Output:                 merged(i.stdout, i.stderr),
+		Name:                   i.command.program.steps[n].name,
+		Status:                 step.details.status(),
+		StatusDetails:          step.details.String(),
+		ResponseCode:           step.code,
+		ResponseStartDateTime:  whenSet(step.start),
+		ResponseFinishDateTime: whenSet(step.end),
+		Output:                 merged(step.stdout, step.stderr),
 		OutputS3BucketName:     valueOr(i.command.request.OutputS3BucketName, ""),
 		OutputS3KeyPrefix:      valueOr(i.command.request.OutputS3KeyPrefix, ""),
 	}

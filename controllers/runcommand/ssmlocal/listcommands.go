@@ -3,8 +3,6 @@
 
 package ssmlocal
 
-import "iter"
-
 // maxPage is the size of a page of commands or invocations, by default and at most.
 const maxPage = 50
 
@@ -48,13 +46,13 @@ func (s *Server) listCommands(r *listRequest, f Fault) (any, error) {
 		return nil, errorf("ValidationException", "InstanceID cannot be combined with the Status filter Pending: "+
 			"such commands have not reached the instance yet.")
 	}
-	from, given, err := parsePosition(r.NextToken)
+	from, err := parsePosition(r.NextToken)
 	if err != nil {
 		return nil, err
 	}
 	answer := listCommandsAnswer{Commands: []wireCommand{}}
-	for c := range s.newestFirst(r.CommandID, f.Reverse) {
-		if given && !follows(c.seq, from.seq, f.Reverse) || !sel.listed(c, r.InstanceID) {
+	for c := range s.walk(r.CommandID, sel, from, f.Reverse) {
+		if c.seq == from.seq || !sel.listed(c, r.InstanceID) {
 			continue
 		}
 		if len(answer.Commands) == pageSize(r.MaxResults, maxPage) {
@@ -76,34 +74,4 @@ func (sel *selection) listed(c *command, instanceID string) bool {
 		}
 	}
 	return sel.command(c) && sel.matches(c.status())
-}
-
-// newestFirst walks the commands that reads see: all, or the one with an id.
-func (s *Server) newestFirst(id string, reverse bool) iter.Seq[*command] {
-	commands := s.commands
-	if id != "" {
-		commands = nil
-		if c := s.byID[id]; c != nil {
-			commands = []*command{c}
-		}
-	}
-	return func(yield func(*command) bool) {
-		for n := range commands {
-			c := commands[len(commands)-1-n]
-			if reverse {
-				c = commands[n]
-			}
-			if !c.visible.After(s.now) && !yield(c) {
-				return
-			}
-		}
-	}
-}
-
-// follows says whether a command comes after another one in a list.
-func follows(seq, other int64, reverse bool) bool {
-	if reverse {
-		return seq > other
-	}
-	return seq < other
 }

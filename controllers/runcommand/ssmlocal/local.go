@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,7 +52,8 @@ type directory struct {
 
 func (l *Local) start(s *Server, j *job, e Execution) {
 	ctx, cancel := context.WithCancel(s.ctx)
-	j.cancel = cancel
+	gone := make(chan struct{})
+	j.cancel, j.gone = cancel, gone
 	if s.active == 0 {
 		s.idle = make(chan struct{})
 	}
@@ -59,6 +61,7 @@ func (l *Local) start(s *Server, j *job, e Execution) {
 	s.spawn(func() {
 		defer cancel()
 		end := l.run(ctx, s.clock, s.region, e)
+		close(gone)
 		defer s.lock()()
 		s.complete(j, end)
 		if s.active--; s.active == 0 {
@@ -102,7 +105,7 @@ func (l *Local) run(ctx context.Context, c clock.WithTicker, region string, e Ex
 // old as the server's clock says.
 func (l *Local) writeScript(e Execution, now time.Time) (string, error) {
 	command := filepath.Join(agentRoot, e.InstanceID, "document/orchestration", e.CommandID)
-	dir := filepath.Join(command, "awsrunShellScript/0.awsrunShellScript")
+	dir := filepath.Join(command, directoryOf(e.Step))
 	file := filepath.Join(dir, "_script.sh")
 	if err := os.MkdirAll(l.Machine.Path(dir), 0o700); err != nil {
 		return "", fmt.Errorf("making the directory of the command: %w", err)
@@ -115,6 +118,14 @@ func (l *Local) writeScript(e Execution, now time.Time) (string, error) {
 		return "", fmt.Errorf("dating the directory of the command: %w", err)
 	}
 	return file, l.sweep(directory{path: command, made: now})
+}
+
+// directoryOf is where the agent has the script of a step, below the directory of its command.
+func directoryOf(step string) string {
+	if step == awsRunShellScriptStep {
+		return "awsrunShellScript/0.awsrunShellScript" // as of documents of the old schema
+	}
+	return strings.ReplaceAll(step, ":", "")
 }
 
 // sweep remembers a new directory and removes those that are too old, as the agent does now and then.

@@ -62,20 +62,32 @@ func summary(out *ssm.GetCommandInvocationOutput) string {
 	return fmt.Sprintf("%s/%s %d", out.Status, *out.StatusDetails, out.ResponseCode)
 }
 
-// started waits until a script has said so in a file.
-func (n *node) started(file string) {
+// started waits until a script has said so in /run/started.
+func (n *node) started() {
 	n.t.Helper()
-	n.Eventually(n.machine.Path, patience, 5*time.Millisecond).WithArguments(file).Should(BeAnExistingFile())
+	n.Eventually(n.machine.Path, patience, 5*time.Millisecond).WithArguments("/run/started").Should(BeAnExistingFile())
 }
 
-// alive counts the processes on the machine with a name.
-func (n *node) alive(name string) int {
+// sleepers counts the processes on the machine that sleep.
+func (n *node) sleepers() int {
 	n.t.Helper()
-	out, err := n.machine.Command("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null | grep -cx "+name+" || true").Output()
+	out, err := n.machine.Command("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null | grep -cx sleep || true").Output()
 	n.Expect(err).NotTo(HaveOccurred())
 	count, err := strconv.Atoi(strings.TrimSpace(string(out)))
 	n.Expect(err).NotTo(HaveOccurred())
 	return count
+}
+
+// tellGroup is the part of a script that tells its process group to groupAlive.
+const tellGroup = `read -r _ _ _ _ group _ </proc/$$/stat; echo "$group" >/run/group; `
+
+// groupAlive says whether anything is left of the process group of the script that told it. A script that has no #! line
+// goes by the name of its shell, so that its own name finds nothing.
+func (n *node) groupAlive() bool {
+	n.t.Helper()
+	out, err := n.machine.Command("sh", "-c", `kill -s 0 -- "-$(cat /run/group)" 2>/dev/null && echo alive || echo gone`).Output()
+	n.Expect(err).NotTo(HaveOccurred())
+	return strings.TrimSpace(string(out)) == "alive"
 }
 
 func TestLocalExitCodes(t *testing.T) {
@@ -196,7 +208,7 @@ func TestLocalTimeout(t *testing.T) {
 			"echo before; setsid sleep 1000 & touch /run/started; wait", "TimedOut/ExecutionTimedOut 137", "", 1,
 		},
 		"holder outside of the group": {
-			"echo before; setsid sh -c 'touch /run/started; exec sleep 1000' & while ! test -e /run/started; do sleep 0.01; done",
+			"echo before; " + tellGroup + "setsid sh -c 'touch /run/started; exec sleep 1000' & while ! test -e /run/started; do sleep 0.01; done",
 			"Failed/Failed 1", "failed to run commands: no such process", 1,
 		},
 	}
@@ -204,13 +216,13 @@ func TestLocalTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t)
 			id := n.send(shell(tt.script, nodeA))
-			n.started("/run/started")
+			n.started()
 			if tt.left > 0 || strings.Contains(tt.script, "sleep 1000") {
-				n.Eventually(func() int { return n.alive("sleep") }, patience, 5*time.Millisecond).Should(Equal(1))
+				n.Eventually(func() int { return n.sleepers() }, patience, 5*time.Millisecond).Should(Equal(1))
 			}
 			if strings.HasPrefix(name, "holder") {
 				// The script itself has to be gone, or its group is not empty yet.
-				n.Eventually(func() int { return n.alive("_script.sh") }, patience, 5*time.Millisecond).Should(BeZero())
+				n.Eventually(n.groupAlive, patience, 5*time.Millisecond).Should(BeFalse())
 			}
 			n.clock.Step(59 * time.Second)
 			n.Expect(n.invocation(id, nodeA)).To(Equal("InProgress/InProgress -1"))
@@ -220,7 +232,7 @@ func TestLocalTimeout(t *testing.T) {
 			n.Expect(summary(out)).To(Equal(tt.want))
 			n.Expect(*out.StandardOutputContent).To(Equal("before\n"))
 			n.Expect(*out.StandardErrorContent).To(Equal(tt.stderr))
-			n.Expect(n.alive("sleep")).To(Equal(tt.left))
+			n.Expect(n.sleepers()).To(Equal(tt.left))
 			n.Expect(n.server.Ledger()[0].End).To(Equal(n.clock.Now()))
 		})
 	}
@@ -231,18 +243,18 @@ func TestLocalDaemonSurvives(t *testing.T) {
 	out := n.run("setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo done")
 	n.Expect(summary(out)).To(Equal("Success/Success 0"))
 	// The command is over when setsid has closed its streams, which may be before it has become the daemon.
-	n.Eventually(func() int { return n.alive("sleep") }, patience, 5*time.Millisecond).Should(Equal(1))
+	n.Eventually(func() int { return n.sleepers() }, patience, 5*time.Millisecond).Should(Equal(1))
 }
 
 func TestLocalCancel(t *testing.T) {
 	n := newNode(t)
 	id := n.send(shell("touch /run/started; sleep 1000", nodeA))
-	n.started("/run/started")
+	n.started()
 	_, err := n.client.CancelCommand(t.Context(), &ssm.CancelCommandInput{CommandId: &id})
 	n.Expect(err).NotTo(HaveOccurred())
 	n.idle()
 	n.Expect(n.invocation(id, nodeA)).To(Equal("Cancelled/Cancelled 137"))
-	n.Expect(n.alive("sleep")).To(BeZero())
+	n.Expect(n.sleepers()).To(BeZero())
 }
 
 func TestLocalReboot(t *testing.T) {
@@ -315,7 +327,7 @@ func TestAgentSweepsOldDirectories(t *testing.T) {
 func TestCloseEndsProcesses(t *testing.T) {
 	n := newNode(t)
 	n.send(shell("touch /run/started; sleep 1000", nodeA))
-	n.started("/run/started")
+	n.started()
 	n.Expect(n.server.Close()).To(Succeed())
-	n.Expect(n.alive("sleep")).To(BeZero())
+	n.Expect(n.sleepers()).To(BeZero())
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // position is where a page of a list of commands or invocations ended. Lists are walked by command and then by invocation,
-// so that a page is found again although commands were added meanwhile.
+// so that a page is found again although commands were added meanwhile. The zero value is the beginning: commands are
+// numbered from 1.
 type position struct {
 	seq   int64
 	index int
@@ -21,18 +22,18 @@ func (p position) token() string {
 }
 
 // parsePosition reads a NextToken; empty is the beginning.
-func parsePosition(token string) (p position, given bool, err error) {
+func parsePosition(token string) (p position, err error) {
 	if token == "" {
-		return position{}, false, nil
+		return position{}, nil
 	}
 	text, err := base64.URLEncoding.DecodeString(token)
 	if err == nil {
 		_, err = fmt.Sscanf(string(text), "%d.%d", &p.seq, &p.index)
 	}
 	if err != nil {
-		return position{}, false, errorf("InvalidNextToken", "The specified token isn't valid.")
+		return position{}, errorf("InvalidNextToken", "The specified token isn't valid.")
 	}
-	return p, true, nil
+	return p, nil
 }
 
 // pageSize is MaxResults, or what a list has without it.

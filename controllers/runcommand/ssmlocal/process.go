@@ -108,7 +108,12 @@ func (p *process) await(ctx context.Context, timer clock.Timer) ending {
 	return e
 }
 
-// kill kills the process group, and says whether there was anything in it. It returns when the output is read.
+// awaitGone waits until nothing is left of a process group: what was killed closes its files a moment before it is gone. It
+// gives up after a second or so, because the kernel holds on to what waits for a disk.
+const awaitGone = `n=0; while kill -s 0 -- "-$1" 2>/dev/null && [ "$n" -lt 100 ]; do sleep 0.01; n=$((n + 1)); done`
+
+// kill kills the process group, and says whether there was anything in it. It returns when the output is read and the group
+// is gone.
 func (p *process) kill() bool {
 	err := p.machine.Command("sh", "-c", `kill -s KILL -- "-$1"`, "sh", p.group).Run()
 	// A script that stopped itself has stopped nsenter too.
@@ -116,7 +121,11 @@ func (p *process) kill() bool {
 	p.stdout.expire()
 	p.stderr.expire()
 	<-p.ended
-	return err == nil
+	if err != nil {
+		return false
+	}
+	_ = p.machine.Command("sh", "-c", awaitGone, "sh", p.group).Run()
+	return true
 }
 
 // status is how the script ended by itself.

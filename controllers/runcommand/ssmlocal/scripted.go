@@ -14,10 +14,23 @@ type Outcome struct {
 	Stderr   string
 	// NoAnswer is an agent that dies with the command: it stays InProgress until its whole time is up.
 	NoAnswer bool
+	// Killed is called when the execution ends before its Delay has passed: cancelled, timed out, or with its node. It gets
+	// the time on the server's clock. Like the runner itself it must not call the server.
+	Killed func(at time.Time)
+	// Reboot makes the node go down and come up again.
+	Reboot *Reboot
 }
 
-// Scripted runs commands without processes. It is called at the start of each execution, with the server's lock held: it
-// must not call the server.
+// Reboot is how long a node is gone: its agent stops with all that it runs (ScriptsDie), and starts again later.
+type Reboot struct {
+	// After is from the start of the execution until the node goes down, which may be before or after the execution's end.
+	After time.Duration
+	// Down is from then until its agent answers again.
+	Down time.Duration
+}
+
+// Scripted runs commands without processes. It is called at the start of each step of an execution, with the server's lock
+// held: it must not call the server.
 type Scripted func(Execution) Outcome
 
 // Healthy is a Scripted runner that succeeds at once without output.
@@ -26,15 +39,37 @@ func Healthy(Execution) Outcome { return Outcome{} }
 func (f Scripted) start(s *Server, j *job, e Execution) {
 	o := f(e)
 	if o.NoAnswer {
-		j.ended = true
-		s.schedule(s.now, func() { s.dequeue(j.instance) })
+		j.ended, j.silent = true, true
+		s.schedule(s.now, func() { s.dequeue(j) })
 		return
+	}
+	if o.Reboot != nil {
+		s.scheduleReboot(j.instance, *o.Reboot)
 	}
 	end := ending{code: o.ExitCode, stdout: o.Stdout, stderr: o.Stderr}
 	if o.Delay > e.Timeout {
 		o.Delay = e.Timeout
 		end.timedOut = true
 	}
-	j.cancel = func() { s.complete(j, ending{cancelled: true, stdout: o.Stdout, stderr: o.Stderr}) }
-	s.schedule(s.now.Add(o.Delay), func() { s.complete(j, end) })
+	killed := func() {
+		if o.Killed != nil {
+			o.Killed(s.now)
+		}
+	}
+	j.cancel = func() {
+		killed()
+		s.complete(j, ending{cancelled: true, stdout: o.Stdout, stderr: o.Stderr})
+	}
+	s.schedule(s.now.Add(o.Delay), func() {
+		if end.timedOut && !j.ended {
+			killed()
+		}
+		s.complete(j, end)
+	})
+}
+
+func (s *Server) scheduleReboot(n *instance, r Reboot) {
+	down := s.now.Add(r.After)
+	s.schedule(down, func() { s.stopAgent(n, ScriptsDie) })
+	s.schedule(down.Add(r.Down), func() { s.startAgent(n) })
 }

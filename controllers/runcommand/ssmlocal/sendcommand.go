@@ -58,7 +58,7 @@ func (s *Server) sendCommand(r *sendCommandRequest, f Fault) (any, error) {
 	if (len(r.InstanceIds) > 0) == (len(r.Targets) > 0) {
 		return nil, errorf("ValidationException", "Exactly one of InstanceIds and Targets must be specified.")
 	}
-	parsed, err := r.parse()
+	p, err := s.program(r)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (s *Server) sendCommand(r *sendCommandRequest, f Fault) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := s.newCommand(r, parsed, instances, f.Lag)
+	c := s.newCommand(r, p, instances, f)
 	answer := c.wire()
 	answer.Status, answer.StatusDetails = pending.status(), pending.String()
 	answer.TargetCount = len(r.InstanceIds)
@@ -82,7 +82,7 @@ func (s *Server) sendCommand(r *sendCommandRequest, f Fault) (any, error) {
 }
 
 // newCommand is a command before anything of it is sent.
-func (s *Server) newCommand(r *sendCommandRequest, parsed script, instances []*instance, lag time.Duration) *command {
+func (s *Server) newCommand(r *sendCommandRequest, p program, instances []*instance, f Fault) *command {
 	s.sent++
 	delivery := defaultDelivery
 	if r.TimeoutSeconds != nil {
@@ -94,16 +94,18 @@ func (s *Server) newCommand(r *sendCommandRequest, parsed script, instances []*i
 		id:             string(uuid.NewUUID()),
 		seq:            s.sent,
 		request:        r,
-		script:         parsed,
+		program:        p,
 		requested:      s.now,
-		visible:        s.now.Add(s.readLag + lag),
+		visible:        s.now.Add(s.readLag + f.Lag),
 		delivery:       time.Duration(delivery) * time.Second,
 		invocations:    make([]invocation, n),
 		maxConcurrency: min(concurrency, max(1, n)),
 		maxErrors:      share(valueOr(r.MaxErrors, defaultMaxErrors), n),
 		rampState:      rampState{window: 1},
+
+		undeliverableRan: f.UndeliverableRan,
 	}
-	c.expires = s.now.Add(c.delivery + parsed.timeout)
+	c.expires = s.now.Add(c.delivery + p.timeout())
 	c.count[pending] = n
 	for i, target := range instances {
 		c.invocations[i] = invocation{command: c, instance: target, code: noAnswer}

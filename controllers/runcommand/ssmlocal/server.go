@@ -40,8 +40,12 @@ type Options struct {
 	RampUp RampUp
 	// Workers is how many commands an agent runs at a time; more wait in its queue. Defaults to 5, as the agent does.
 	Workers int
-	// Retention is how long ended commands and their executions are kept. Defaults to DefaultRetention.
+	// Retention is how long commands and the entries of their executions are kept after the send. Defaults to
+	// DefaultRetention. A long simulation does with less: with as much as the age of what its clients still read.
 	Retention time.Duration
+	// OnExecution, when set, gets each execution when it starts, and the server itself keeps no Ledger. It is called with the
+	// server's lock held: it must not call the server.
+	OnExecution func(Entry)
 }
 
 // Server is the endpoint. It is an http.Handler; Start gives it an address of its own.
@@ -53,6 +57,7 @@ type Server struct {
 	rampUp          RampUp
 	workers         int
 	retention       time.Duration
+	onExecution     func(Entry)
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -68,7 +73,9 @@ type Server struct {
 	instances map[string]*instance
 	// ids are the keys of instances in order.
 	ids []string
-	// commands are in the order in which they were sent.
+	// documents by name.
+	documents map[string]*document
+	// commands are in the order in which they were sent, and so in that of their times.
 	commands []*command
 	byID     map[string]*command
 	sent     int64
@@ -90,6 +97,10 @@ func New(o Options) *Server {
 	if o.Clock == nil {
 		o.Clock = clock.RealClock{}
 	}
+	shell, err := compile(awsRunShellScript())
+	if err != nil {
+		panic("compiling " + RunShellScript + ": " + err.Error())
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	return &Server{
 		account:   cmp.Or(o.Account, "123456789012"),
@@ -100,12 +111,15 @@ func New(o Options) *Server {
 		rampUp:    o.RampUp,
 		workers:   cmp.Or(o.Workers, 5),
 		retention: cmp.Or(o.Retention, DefaultRetention),
-		ctx:       ctx,
-		stop:      stop,
-		now:       o.Clock.Now(),
-		instances: map[string]*instance{},
-		byID:      map[string]*command{},
-		calls:     map[string]int{},
+
+		onExecution: o.OnExecution,
+		ctx:         ctx,
+		stop:        stop,
+		now:         o.Clock.Now(),
+		instances:   map[string]*instance{},
+		documents:   map[string]*document{RunShellScript: shell},
+		byID:        map[string]*command{},
+		calls:       map[string]int{},
 	}
 }
 
