@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -20,6 +21,7 @@ func TestPolicyDefaults(t *testing.T) {
 	g.Expect(cluster.Client.Create(t.Context(), got, client.DryRunAll)).To(Succeed())
 
 	want := policy().Spec
+	want.Mode = v1alpha1.ModeEnforce
 	want.Probe = v1alpha1.ProbeSpec{
 		PeriodSeconds: 30, TimeoutSeconds: 10, FailureThreshold: 2, ConfirmSeconds: 5, SuccessThreshold: 1,
 		StartupGraceSeconds: new(int32(300)),
@@ -29,9 +31,23 @@ func TestPolicyDefaults(t *testing.T) {
 		Attempts: 3, WindowSeconds: 3600, BackoffSeconds: 60, BackoffMaxSeconds: 600,
 		StopAfterIneffective: 5,
 		MaxConcurrent:        new(intstr.FromString("10%")),
+		MaxUnhealthy:         new(intstr.FromString("50%")),
 	}
+	want.Output = v1alpha1.OutputSpec{Keep: v1alpha1.KeepOnFailure}
 	want.History = v1alpha1.HistorySpec{Limit: 100, TTLSeconds: 604800}
 	g.Expect(got.Spec).To(Equal(want))
 	g.Expect(got.Status).To(Equal(v1alpha1.RemediationPolicyStatus{ObservedGeneration: -1}),
 		"a new policy has to read as in progress")
+}
+
+// TestRemediationDefaults asserts what is added to an attempt that says nothing of its mode and its output.
+func TestRemediationDefaults(t *testing.T) {
+	g := NewWithT(t)
+	got := remediation(metav1.NamespaceDefault)
+	g.Expect(cluster.Client.Create(t.Context(), got, client.DryRunAll)).To(Succeed())
+
+	want := remediation(metav1.NamespaceDefault).Spec
+	want.Mode = v1alpha1.ModeEnforce
+	want.Output = v1alpha1.OutputSpec{Keep: v1alpha1.KeepOnFailure}
+	g.Expect(&got.Spec).To(BeComparableTo(&want))
 }

@@ -5,7 +5,7 @@ package v1alpha1
 
 // RecoveryStep is one rung of the ladder: a command, a document of Systems Manager, or a reboot. Exactly one is set.
 //
-// +kubebuilder:validation:XValidation:rule="[has(self.command), has(self.document), has(self.reboot)].exists_one(x, x)",message="say what to do: set exactly one of command, document and reboot"
+// +kubebuilder:validation:XValidation:rule="[has(self.command), has(self.document), has(self.reboot)].exists_one(x, x)",message="say what to do: set exactly one of command, document and reboot (written as reboot: {})"
 // +kubebuilder:validation:XValidation:rule="!has(self.workingDirectory) || has(self.command)",message="workingDirectory goes with command; remove it or set command"
 // +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.reboot)",message="a reboot ends when the node is up again: set verifySeconds instead of timeoutSeconds"
 type RecoveryStep struct {
@@ -62,9 +62,10 @@ type DocumentStep struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// parameters of the document, at most 32.
+	// parameters of the document, at most 16, with 16384 characters in all.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.map(p, p.values.map(v, v.size()).sum()).sum() <= 16384",message="must have at most 16384 characters in all, because each Remediation holds a copy; put more into the document, or into a parameter of Parameter Store"
 	// +listType=map
 	// +listMapKey=name
 	// +optional
@@ -82,7 +83,7 @@ type DocumentParameter struct {
 	// values of the parameter; one for a parameter that is a string. Systems
 	// Manager resolves `{{ssm:name}}` in them.
 	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=2048
 	// +listType=atomic
 	// +required

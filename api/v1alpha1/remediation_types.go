@@ -87,7 +87,7 @@ type RemediationSpec struct {
 
 	// evidence are the commands whose output is kept before anything is touched.
 	// +kubebuilder:validation:MaxItems=4
-	// +kubebuilder:validation:items:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.all(command, command.size() <= 1024)",message="each must be at most 1024 characters; put more into a script on the node and call that"
 	// +listType=atomic
 	// +optional
 	Evidence []ShellCommand `json:"evidence,omitempty"`
@@ -97,8 +97,7 @@ type RemediationSpec struct {
 	// +optional
 	Output OutputSpec `json:"output,omitzero"`
 
-	// openTime is when the controller opened the attempt, by its own clock. The
-	// limits count from it.
+	// openTime is when the controller opened the attempt, by its own clock.
 	// +required
 	OpenTime metav1.MicroTime `json:"openTime"`
 
@@ -293,6 +292,13 @@ type CommandStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +optional
 	Status string `json:"status,omitempty"`
+
+	// bootID is the boot of the node in which the command looked at the process,
+	// as the node reported it. A reboot has come when that of Verify is another
+	// than that of Run.
+	// +kubebuilder:validation:MaxLength=36
+	// +optional
+	BootID string `json:"bootID,omitempty"`
 }
 
 // Remediation is one attempt to recover the process on one instance: what was found, what was sent, what came of it. The

@@ -43,7 +43,7 @@ func remediation(namespace string) *v1alpha1.Remediation {
 }
 
 // rejectedRemediations are what even the controller cannot create.
-var rejectedRemediations = map[string]struct{ patch, field, want string }{
+var rejectedRemediations = map[string]refusal{
 	"no spec":          {`{"spec":null}`, "spec", "Required value"},
 	"an unknown field": {`{"spec":{"retries":3}}`, "", `unknown field "spec.retries"`},
 	"no policy":        {`{"spec":{"policyRef":null}}`, "spec.policyRef", "Required value"},
@@ -63,13 +63,24 @@ var rejectedRemediations = map[string]struct{ patch, field, want string }{
 	"long check time": {`{"spec":{"checkTimeoutSeconds":301}}`, "spec.checkTimeoutSeconds", "should be less than or equal to 300"},
 	"step -1":         {`{"spec":{"stepIndex":-1}}`, "spec.stepIndex", "should be greater than or equal to 0"},
 	"step 8":          {`{"spec":{"stepIndex":8}}`, "spec.stepIndex", "should be less than or equal to 7"},
-	"an empty step":   {`{"spec":{"step":{"command":null}}}`, "spec.step", "say what to do: set command"},
-	"no opening time": {`{"spec":{"openTime":null}}`, "spec.openTime", "Required value"},
-	"no end":          {`{"spec":{"notAfter":null}}`, "spec.notAfter", "Required value"},
-	"an end in words": {`{"spec":{"notAfter":"soon"}}`, "spec.notAfter", "must be of type date-time"},
+	"an empty step":   {`{"spec":{"step":{"command":null}}}`, "spec.step", oneKind},
+	"two kinds":       {`{"spec":{"step":{"document":{"name":"web-repair"}}}}`, "spec.step", oneKind},
+	"a reboot's end":  {`{"spec":{"step":{"command":null,"reboot":{}}}}`, "spec.step", rebootEnds},
+	"an unknown mode": {`{"spec":{"mode":"DryRun"}}`, "spec.mode", `supported values: "Enforce", "Observe"`},
+	"a grace of -1": {`{"spec":{"startupGraceSeconds":-1}}`, "spec.startupGraceSeconds",
+		"should be greater than or equal to 0"},
+	"a grace over a day": {`{"spec":{"startupGraceSeconds":86401}}`, "spec.startupGraceSeconds",
+		"should be less than or equal to 86400"},
+	"5 of evidence":    {`{"spec":{"evidence":` + list(5, aCommand) + `}}`, "spec.evidence", "must have at most 4 items"},
+	"long evidence":    {`{"spec":{"evidence":[` + quoted(1025) + `]}}`, "spec.evidence", longEvidence},
+	"an output's ways": {`{"spec":{"output":{"keep":"Sometimes"}}}`, "spec.output.keep", keeps},
+	"a prefix of none": {`{"spec":{"output":{"s3KeyPrefix":"web"}}}`, "spec.output", noBucket},
+	"no opening time":  {`{"spec":{"openTime":null}}`, "spec.openTime", "Required value"},
+	"no end":           {`{"spec":{"notAfter":null}}`, "spec.notAfter", "Required value"},
+	"an end in words":  {`{"spec":{"notAfter":"soon"}}`, "spec.notAfter", "must be of type date-time"},
 	"a negative ttl": {`{"spec":{"ttlSecondsAfterFinished":-1}}`, "spec.ttlSecondsAfterFinished",
 		"should be greater than or equal to 0"},
-	"an unknown source": {`{"spec":{"detection":{"source":"Guess"}}}`, "spec.detection.source", `supported values: "Probe"`},
+	"an unknown source": {`{"spec":{"detection":{"source":"Guess"}}}`, "spec.detection.source", `supported values: "Probe", "Request"`},
 	"no reason":         {`{"spec":{"detection":{"reason":null}}}`, "spec.detection.reason", "Required value"},
 	"a long reason": {`{"spec":{"detection":{"reason":` + quoted(65) + `}}}`, "spec.detection.reason",
 		"may not be more than 64 bytes"},
@@ -80,19 +91,24 @@ var rejectedRemediations = map[string]struct{ patch, field, want string }{
 }
 
 func TestRemediationAccepted(t *testing.T) {
-	g := NewWithT(t)
-	g.Expect(tryCreate(t, edited(g, remediation(metav1.NamespaceDefault), ""))).To(Succeed())
+	acceptAll(t, remediationToTry, map[string]string{
+		"a command":           `{}`,
+		"one only to observe": `{"spec":{"mode":"Observe"}}`,
+		"one asked for":       `{"spec":{"detection":{"source":"Request"}}}`,
+		"a document":          `{"spec":{"step":{"command":null,"document":{"name":"web-repair","version":"$LATEST"}}}}`,
+		"a reboot":            `{"spec":{"step":{"command":null,"timeoutSeconds":null,"reboot":{}}}}`,
+		"no evidence":         `{"spec":{"evidence":[]}}`,
+		"all evidence":        `{"spec":{"evidence":` + list(4, aCommand) + `}}`,
+		"a long one":          `{"spec":{"evidence":[` + quoted(1024) + `]}}`,
+		"no grace":            `{"spec":{"startupGraceSeconds":0}}`,
+		"a grace of a day":    `{"spec":{"startupGraceSeconds":86400}}`,
+		"all output":          `{"spec":{"output":{"keep":"Always","cloudWatchLogGroup":"/web","s3Bucket":"web","s3KeyPrefix":"a/b"}}}`,
+	})
 }
 
-func TestRemediationRejected(t *testing.T) {
-	for name, tc := range rejectedRemediations {
-		t.Run(name, func(t *testing.T) {
-			g := NewWithT(t)
-			err := tryCreate(t, edited(g, remediation(metav1.NamespaceDefault), tc.patch))
-			g.Expect(err).To(MatchError(SatisfyAll(ContainSubstring(tc.want), ContainSubstring(tc.field+": "))))
-		})
-	}
-}
+func TestRemediationRejected(t *testing.T) { rejectAll(t, remediationToTry, rejectedRemediations) }
+
+func remediationToTry() *v1alpha1.Remediation { return remediation(metav1.NamespaceDefault) }
 
 func TestRemediationSpecIsImmutable(t *testing.T) {
 	g := NewWithT(t)
@@ -102,6 +118,10 @@ func TestRemediationSpecIsImmutable(t *testing.T) {
 	for name, mutate := range map[string]func(*v1alpha1.RemediationSpec){
 		"the command":  func(s *v1alpha1.RemediationSpec) { s.Step.Command = "rm -rf /" },
 		"the instance": func(s *v1alpha1.RemediationSpec) { s.InstanceID = "i-0a1b2c3d" },
+		"the mode":     func(s *v1alpha1.RemediationSpec) { s.Mode = v1alpha1.ModeObserve },
+		"the output":   func(s *v1alpha1.RemediationSpec) { s.Output.Keep = v1alpha1.KeepNever },
+		"the evidence": func(s *v1alpha1.RemediationSpec) { s.Evidence = []v1alpha1.ShellCommand{"uptime"} },
+		"the kind":     func(s *v1alpha1.RemediationSpec) { s.Step = v1alpha1.RecoveryStep{Reboot: &v1alpha1.RebootStep{}} },
 		"the end":      func(s *v1alpha1.RemediationSpec) { s.NotAfter = metav1.NewMicroTime(s.NotAfter.Add(time.Hour)) },
 		"something that was left out": func(s *v1alpha1.RemediationSpec) {
 			s.Detection.Message = "now with a message"

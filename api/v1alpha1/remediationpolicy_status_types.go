@@ -67,6 +67,14 @@ type RemediationPolicyStatus struct {
 	// +optional
 	Summary []ReasonCount `json:"summary,omitempty"`
 
+	// blocked counts all instances that are not Healthy by what keeps them from
+	// being recovered right now, the most frequent first.
+	// +kubebuilder:validation:MaxItems=64
+	// +listType=map
+	// +listMapKey=reason
+	// +optional
+	Blocked []ReasonCount `json:"blocked,omitempty"`
+
 	// instances lists instances that are not Healthy, at most 100: the Unhealthy
 	// ones first. Summary counts them all.
 	// +kubebuilder:validation:MaxItems=100
@@ -99,6 +107,14 @@ type RemediationPolicyStatus struct {
 	// +listMapKey=name
 	// +optional
 	Opening []OpeningRemediation `json:"opening,omitempty"`
+
+	// opened names the last Remediations, at most 100, that were in opening and
+	// were seen to be there. A cache that holds them lacks no older one.
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MaxLength=63
+	// +listType=set
+	// +optional
+	Opened []string `json:"opened,omitempty"`
 }
 
 // BreakerStatus is an open breaker (limits.maxUnhealthy).
@@ -116,14 +132,14 @@ type BreakerStatus struct {
 	Limit int32 `json:"limit"`
 
 	// belowTime is since when no more than limit are down; absent while more are.
-	// A whole period of probes later the breaker lets go.
+	// Two periods of probes later the breaker lets go.
 	// +optional
 	BelowTime *metav1.MicroTime `json:"belowTime,omitempty"`
 }
 
 // ReasonCount counts instances.
 type ReasonCount struct {
-	// reason is why they are not Healthy.
+	// reason is what they have in common.
 	// +kubebuilder:validation:MaxLength=64
 	// +required
 	Reason string `json:"reason"`

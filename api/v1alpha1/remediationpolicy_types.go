@@ -160,11 +160,11 @@ type RecoverySpec struct {
 	Steps []RecoveryStep `json:"steps"`
 
 	// evidence are commands whose output is kept before anything is touched, for
-	// example `journalctl -u httpd -n 20`; at most 4, of 1024 bytes each. Each may
-	// take 10 seconds. A document runs without them.
+	// example `journalctl -u httpd -n 20`; at most 4, of 1024 characters each. Each
+	// may take 10 seconds.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
-	// +kubebuilder:validation:items:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.all(command, command.size() <= 1024)",message="each must be at most 1024 characters; put more into a script on the node and call that"
 	// +listType=atomic
 	// +optional
 	Evidence []ShellCommand `json:"evidence,omitempty"`
@@ -230,7 +230,7 @@ type LimitsSpec struct {
 	// nothing is touched, because then something else is wrong than the
 	// instances. A number, or a percentage of the targets, rounded down, which is
 	// never taken for less than 3. It lets go when no more than this many have
-	// been down for a whole period of probes. Defaults to 50%.
+	// been down for two periods of probes. Defaults to 50%.
 	// +kubebuilder:default="50%"
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=5

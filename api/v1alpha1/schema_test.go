@@ -71,11 +71,13 @@ func TestSchemaIsBounded(t *testing.T) {
 func TestEveryRuleIsTested(t *testing.T) {
 	g := NewWithT(t)
 	tested := map[string]bool{immutable: true}
-	for _, tc := range rejectedPolicies {
-		tested[tc.want] = true
-	}
-	for _, tc := range rejectedRemediations {
-		tested[tc.want] = true
+	for _, table := range []map[string]refusal{
+		rejectedPolicies, rejectedSteps, rejectedDocuments, rejectedEvidence, rejectedWindows, rejectedOutputs,
+		rejectedRemediations, rejectedPolicyStatuses, rejectedRemediationStatuses,
+	} {
+		for _, tc := range table {
+			tested[tc.want] = true
+		}
 	}
 	for _, plural := range []string{"remediationpolicies", "remediations"} {
 		visit(plural, schemaOf(g, plural), func(path string, schema apiextensionsv1.JSONSchemaProps) {

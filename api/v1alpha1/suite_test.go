@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	gomegatypes "github.com/onsi/gomega/types"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -54,4 +55,34 @@ func merge(target, changes map[string]any) {
 func tryCreate(t *testing.T, object client.Object) error {
 	t.Helper()
 	return client.WithFieldValidation(cluster.Client, "Strict").Create(t.Context(), object, client.DryRunAll)
+}
+
+// acceptAll tries merge patches of an object that all have to be accepted.
+func acceptAll[T client.Object](t *testing.T, object func() T, patches map[string]string) {
+	t.Helper()
+	for name, patch := range patches {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			g.Expect(tryCreate(t, edited(g, object(), patch))).To(Succeed())
+		})
+	}
+}
+
+// refusal is a merge patch of an object that is accepted without it, and the field and the words by which it is refused.
+type refusal struct{ patch, field, want string }
+
+// says matches an error that names the field and has the words.
+func (r refusal) says() gomegatypes.GomegaMatcher {
+	return MatchError(SatisfyAll(ContainSubstring(r.want), ContainSubstring(r.field+": ")))
+}
+
+// rejectAll tries merge patches of an object that all have to be refused.
+func rejectAll[T client.Object](t *testing.T, object func() T, refusals map[string]refusal) {
+	t.Helper()
+	for name, tc := range refusals {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			g.Expect(tryCreate(t, edited(g, object(), tc.patch))).To(tc.says())
+		})
+	}
 }

@@ -624,6 +624,11 @@ func (in *RemediationPolicyStatus) DeepCopyInto(out *RemediationPolicyStatus) {
 		*out = make([]ReasonCount, len(*in))
 		copy(*out, *in)
 	}
+	if in.Blocked != nil {
+		in, out := &in.Blocked, &out.Blocked
+		*out = make([]ReasonCount, len(*in))
+		copy(*out, *in)
+	}
 	if in.Instances != nil {
 		in, out := &in.Instances, &out.Instances
 		*out = make([]InstanceStatus, len(*in))
@@ -653,6 +658,11 @@ func (in *RemediationPolicyStatus) DeepCopyInto(out *RemediationPolicyStatus) {
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}
+	}
+	if in.Opened != nil {
+		in, out := &in.Opened, &out.Opened
+		*out = make([]string, len(*in))
+		copy(*out, *in)
 	}
 }
 

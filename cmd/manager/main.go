@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	// Images without a time zone database are common, and spec.maintenanceWindows name time zones.
+	_ "time/tzdata"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"

@@ -3,24 +3,38 @@
 
 package main
 
-import "flag"
+import (
+	"flag"
+	"os"
+	"time"
+)
 
 // options are what the flags say. AWS is not among them: the SDK takes credentials from its own sources (environment, web
 // identity, container endpoint, instance metadata), and the default region from AWS_REGION or its configuration file.
 type options struct {
+	namespace      string
 	metricsAddress string
 	healthAddress  string
 	leaderElect    bool
-	leaderElectNS  string
+	leaseDuration  time.Duration
+	renewDeadline  time.Duration
+	retryPeriod    time.Duration
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
+	flags.StringVar(&o.namespace, "namespace", os.Getenv("POD_NAMESPACE"),
+		"Namespace that the manager runs in: of its lease, and of the kill switch, the ConfigMap ssm-remediator-stop. Defaults to "+
+			"the environment variable POD_NAMESPACE.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080",
 		"Address of the Prometheus metrics endpoint (/metrics), or 0 for none.")
 	flags.StringVar(&o.healthAddress, "health-probe-bind-address", ":8081",
 		"Address of the endpoints /healthz and /readyz, or 0 for none.")
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Let one of several replicas work at a time. Needed with more than one replica.")
-	flags.StringVar(&o.leaderElectNS, "leader-election-namespace", "",
-		"Namespace of the lease. Defaults to the namespace that the manager runs in.")
+	flags.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second,
+		"How long the others wait for a leader that is not heard of, before one of them takes over. Whole seconds.")
+	flags.DurationVar(&o.renewDeadline, "leader-elect-renew-deadline", 10*time.Second,
+		"How long a leader that cannot renew its lease goes on, before it ends. Less than the lease duration.")
+	flags.DurationVar(&o.retryPeriod, "leader-elect-retry-period", 2*time.Second,
+		"How long to wait between two tries to take or renew the lease.")
 }

@@ -5,14 +5,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -21,10 +24,14 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediation"
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediationpolicy"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
 // newManager wires everything together.
 func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.Manager, error) {
+	if o.namespace == "" {
+		return nil, errors.New("finding the kill switch: say which namespace the manager runs in, by --namespace or POD_NAMESPACE")
+	}
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering the API: %w", err)
@@ -35,32 +42,46 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 		HealthProbeBindAddress:        o.healthAddress,
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              "ssm-remediator.io",
-		LeaderElectionNamespace:       o.leaderElectNS,
+		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
-		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &o.retryPeriod,
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			// Of all ConfigMaps only the kill switch is looked at.
+			ByObject: map[client.Object]cache.ByObject{
+				surroundings.KillSwitch(): {Namespaces: map[string]cache.Config{o.namespace: {
+					FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, v1alpha1.KillSwitch),
+				}}},
+			},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
-	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	clk, awsOptions, err := timing()
+	if err != nil {
+		return nil, fmt.Errorf("setting up the clock: %w", err)
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx, awsOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
-	clk := clock.RealClock{}
 	regions := runcommand.NewRegions(aws, clk)
 	if err := mgr.Add(regions); err != nil {
 		return nil, fmt.Errorf("adding the regions: %w", err)
 	}
 	policies := &remediationpolicy.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions,
+		Clock: clk, Regions: regions, Namespace: o.namespace,
 	}
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
 	}
 	remediations := &remediation.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions,
+		Clock: clk, Regions: regions, Namespace: o.namespace,
 	}
 	if err := remediations.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of Remediations: %w", err)

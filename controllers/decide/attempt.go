@@ -20,10 +20,13 @@ type Attempt struct {
 	// Step is its place in the ladder, from 0.
 	Step   int32
 	Result v1alpha1.Result
-	// OpenTime is when it was opened, EndTime when its result was recorded; zero while it runs.
-	OpenTime, EndTime time.Time
+	// EndTime is when its result was recorded; zero while it runs.
+	EndTime time.Time
 	// Current is whether it was opened under the present spec of the present policy.
 	Current bool
+	// Void means that no limit counts it and no backoff follows from it: it ended before the last reset, or was only observed
+	// by a policy that acts now. Its sequence still counts.
+	Void bool
 	// NotAfter ends a claim: an attempt that was announced in the policy's status, but for which no Remediation exists.
 	NotAfter time.Time
 }
@@ -36,11 +39,12 @@ func AttemptOf(r *v1alpha1.Remediation, policy *v1alpha1.RemediationPolicy) Atte
 		Number:   r.Spec.Attempt,
 		Step:     r.Spec.StepIndex,
 		Result:   ResultOf(r),
-		OpenTime: r.Spec.OpenTime.Time,
 		Current:  r.Spec.PolicyRef.UID == policy.UID && r.Spec.PolicyRef.Generation == policy.Generation,
 	}
 	if a.Result != v1alpha1.ResultRunning && r.Status.CompletionTime != nil {
 		a.EndTime = r.Status.CompletionTime.Time
+		observed := a.Result == v1alpha1.ResultObserved && policy.Spec.Mode != v1alpha1.ModeObserve
+		a.Void = observed || (policy.Status.ResetTime != nil && r.Spec.OpenTime.Before(policy.Status.ResetTime))
 	}
 	return a
 }
@@ -57,6 +61,9 @@ func ResultOf(r *v1alpha1.Remediation) v1alpha1.Result {
 // Running reports whether the attempt has no result yet.
 func (a Attempt) Running() bool { return a.Result == v1alpha1.ResultRunning }
 
+// counts reports whether limits count the attempt.
+func (a Attempt) counts() bool { return !a.Void && a.Result.CountsAsAttempt() }
+
 // healed reports whether the attempt left the instance healthy.
 func (a Attempt) healed() bool {
 	return a.Result == v1alpha1.ResultRecovered || a.Result == v1alpha1.ResultNotNeeded
@@ -64,6 +71,9 @@ func (a Attempt) healed() bool {
 
 // backoffUntil is when the pause after an ended attempt is over. It doubles with each attempt of the incident.
 func (a Attempt) backoffUntil(l v1alpha1.LimitsSpec) time.Time {
+	if a.Void {
+		return a.EndTime
+	}
 	pause, most := seconds(l.BackoffSeconds), seconds(l.BackoffMaxSeconds)
 	for n := int32(1); n < a.Number && pause < most; n++ {
 		pause *= 2
@@ -71,11 +81,17 @@ func (a Attempt) backoffUntil(l v1alpha1.LimitsSpec) time.Time {
 	return a.EndTime.Add(min(pause, most))
 }
 
-// inWindow returns the counted attempts within the window that ends now, the oldest first.
+// leaves is when an ended attempt leaves the window. It acted before its end, so that no window of that length sees more than
+// limits.attempts act.
+func (a Attempt) leaves(l v1alpha1.LimitsSpec) time.Time {
+	return a.EndTime.Add(seconds(l.WindowSeconds))
+}
+
+// inWindow returns the counted attempts within the window that ends now, the oldest first. One that runs is always in it.
 func inWindow(now time.Time, attempts []Attempt, l v1alpha1.LimitsSpec) []Attempt {
 	var counted []Attempt
 	for _, a := range attempts {
-		if a.Result.CountsAsAttempt() && a.OpenTime.Add(seconds(l.WindowSeconds)).After(now) {
+		if a.counts() && (a.Running() || a.leaves(l).After(now)) {
 			counted = append(counted, a)
 		}
 	}

@@ -20,6 +20,8 @@ type Instance struct {
 	State State
 	// Attempts are those of all policies of this name on the instance, the oldest first.
 	Attempts []Attempt
+	// Pending is set while a round of probes is under way that the instance has not answered yet.
+	Pending bool
 }
 
 // Act says which attempt to open.
@@ -31,51 +33,38 @@ type Act struct {
 	Step int32
 }
 
-// Wait says why an Unhealthy instance is not recovered right now.
+// Wait says why an instance is not recovered right now.
 type Wait struct {
-	// Reason is one of the constants Blocked... of the API.
+	// Reason is one of the constants Blocked... of the API, or a reason of RemediationAllowed.
 	Reason  string
 	Message string
 	// Until is when it is to be looked at again; zero when that depends on something else than the clock.
 	Until time.Time
 }
 
-// Decision is about one instance. It holds an Act or a Wait for an instance that is down, and neither for another.
+// Decision is about one instance that is not Healthy. It holds an Act or a Wait.
 type Decision struct {
 	InstanceID string
 	Act        *Act
 	Wait       *Wait
 }
 
-// Fleet decides for all instances of a policy. Places go to those that were not tried yet, in the order in which they went
-// down, and then to those whose last attempt ended longest ago: one that cannot be recovered must not starve the others.
-// targets is how many the policy matches.
-func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, instances []Instance) []Decision {
-	most := MaxConcurrent(spec.Limits.MaxConcurrent, targets)
-	taken := 0
-	for i := range instances {
-		if holdsSlot(now, spec, &instances[i]) {
-			taken++
-		}
-	}
-	order := make([]*Instance, len(instances))
-	for i := range instances {
-		order[i] = &instances[i]
-	}
-	slices.SortFunc(order, func(a, b *Instance) int {
-		triedA, _ := newest(a.Attempts)
-		triedB, _ := newest(b.Attempts)
-		return cmp.Or(triedA.EndTime.Compare(triedB.EndTime), a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
-	})
+// Fleet decides for all instances of a policy that are not Healthy. Places go to those that were not tried yet, in the order
+// in which they went down, and then to those whose last attempt ended longest ago: one that cannot be recovered must not
+// starve the others. targets is how many the policy matches, and forbidden what forbids all recovery right now (Forbidden).
+func Fleet(
+	now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, instances []Instance, forbidden *Wait,
+) []Decision {
 	so := try(instances)
-	stop := so.ineffective(spec)
+	most, taken := MaxConcurrent(spec.Limits.MaxConcurrent, targets), slots(now, spec, instances)
+	stop := cmp.Or(so.ineffective(spec), undecided(spec, targets, instances))
 	var decisions []Decision
 	opening := 0
-	for _, i := range order {
-		if i.State.Health != v1alpha1.HealthUnhealthy {
+	for _, i := range inOrder(instances) {
+		if i.State.Health == v1alpha1.HealthHealthy || i.State.Health == "" {
 			continue
 		}
-		decision := one(now, spec, i)
+		decision := one(now, spec, i, forbidden)
 		// One that holds a place already waits, for its attempt or its backoff.
 		if decision.Act != nil {
 			decision.Wait = cmp.Or(stop, full(taken+opening, most), so.unproven(spec, opening))
@@ -88,6 +77,31 @@ func Fleet(now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, ins
 		decisions = append(decisions, decision)
 	}
 	return decisions
+}
+
+// inOrder is the order in which places are given.
+func inOrder(instances []Instance) []*Instance {
+	order := make([]*Instance, len(instances))
+	for i := range instances {
+		order[i] = &instances[i]
+	}
+	slices.SortFunc(order, func(a, b *Instance) int {
+		triedA, _ := newest(a.Attempts)
+		triedB, _ := newest(b.Attempts)
+		return cmp.Or(triedA.EndTime.Compare(triedB.EndTime), a.State.DownTime.Compare(b.State.DownTime), cmp.Compare(a.ID, b.ID))
+	})
+	return order
+}
+
+// slots is how many places of maxConcurrent are taken.
+func slots(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []Instance) int {
+	taken := 0
+	for i := range instances {
+		if holdsSlot(now, spec, &instances[i]) {
+			taken++
+		}
+	}
+	return taken
 }
 
 // full waits for a place.
@@ -113,30 +127,52 @@ func holdsSlot(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance)
 	}
 }
 
-// one decides for an Unhealthy instance, apart from the place it needs.
-func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance) Decision {
+// one decides for an instance that is not Healthy, apart from the place it needs. What forbids recovery is said before what
+// only puts it off.
+func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance, forbidden *Wait) Decision {
 	last, _ := newest(i.Attempts)
-	wait := cmp.Or(afterLast(now, spec, last), exhausted(now, spec, i.Attempts), awaitingProbe(now, spec, i.State, last))
+	wait := cmp.Or(inProgress(last), notDown(i.State), forbidden, backingOff(now, spec, last), exhausted(now, spec, i.Attempts),
+		awaitingProbe(now, spec, i.State, last))
 	if wait != nil {
 		return Decision{InstanceID: i.ID, Wait: wait}
 	}
 	return Decision{InstanceID: i.ID, Act: next(spec, i.State, last)}
 }
 
-// afterLast waits for the last attempt: that it ends, and that its backoff is over.
-func afterLast(now time.Time, spec *v1alpha1.RemediationPolicySpec, last Attempt) *Wait {
+// notDown says of an instance that is Held or Unknown that it is left alone.
+func notDown(s State) *Wait {
 	switch {
-	case last.Sequence == 0:
+	case s.Health == v1alpha1.HealthHeld:
+		return &Wait{Reason: v1alpha1.BlockedHeld, Message: "the node says hands off; every probe asks it again"}
+	case s.Health != v1alpha1.HealthUnknown:
 		return nil
-	case last.Running() && !last.NotAfter.IsZero():
-		return &Wait{v1alpha1.BlockedInProgress, fmt.Sprintf("Remediation %s is being opened", last.Name), last.NotAfter}
-	case last.Running():
-		return &Wait{Reason: v1alpha1.BlockedInProgress, Message: fmt.Sprintf("Remediation %s is running", last.Name)}
-	case last.backoffUntil(spec.Limits).After(now):
-		return &Wait{v1alpha1.BlockedBackoff, fmt.Sprintf("attempt %d ended as %s; the next one waits (limits.backoffSeconds)",
-			last.Number, last.Result), last.backoffUntil(spec.Limits)}
+	case s.Reason == ReasonConfirming:
+		return &Wait{Reason: v1alpha1.BlockedConfirming, Message: "further probes have to find the process down (probe.failureThreshold)"}
+	default:
+		return &Wait{Reason: v1alpha1.BlockedUnknown, Message: "whether the process is down is not known, and nothing is done on a guess; " +
+			"every probe looks again"}
 	}
-	return nil
+}
+
+// inProgress waits for the end of the last attempt.
+func inProgress(last Attempt) *Wait {
+	switch {
+	case last.Sequence == 0 || !last.Running():
+		return nil
+	case !last.NotAfter.IsZero():
+		return &Wait{v1alpha1.BlockedInProgress, fmt.Sprintf("Remediation %s is being opened", last.Name), last.NotAfter}
+	default:
+		return &Wait{Reason: v1alpha1.BlockedInProgress, Message: fmt.Sprintf("Remediation %s is running", last.Name)}
+	}
+}
+
+// backingOff waits until the backoff of the last attempt is over.
+func backingOff(now time.Time, spec *v1alpha1.RemediationPolicySpec, last Attempt) *Wait {
+	if last.Sequence == 0 || !last.backoffUntil(spec.Limits).After(now) {
+		return nil
+	}
+	return &Wait{v1alpha1.BlockedBackoff, fmt.Sprintf("attempt %d ended as %s; the next one waits (limits.backoffSeconds)",
+		last.Number, last.Result), last.backoffUntil(spec.Limits)}
 }
 
 // exhausted waits until an attempt has left the window, when it is full.
@@ -148,7 +184,7 @@ func exhausted(now time.Time, spec *v1alpha1.RemediationPolicySpec, attempts []A
 	}
 	return &Wait{v1alpha1.BlockedAttemptsExhausted, fmt.Sprintf(
 		"%d attempts within %d seconds (limits.attempts, limits.windowSeconds)", len(counted), spec.Limits.WindowSeconds),
-		counted[surplus].OpenTime.Add(seconds(spec.Limits.WindowSeconds))}
+		counted[surplus].leaves(spec.Limits)}
 }
 
 // awaitingProbe waits for evidence that is fresh, and from after the last attempt.
@@ -163,7 +199,7 @@ func awaitingProbe(now time.Time, spec *v1alpha1.RemediationPolicySpec, s State,
 // step is repeated.
 func next(spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Act {
 	act := &Act{Sequence: last.Sequence + 1, Number: 1}
-	if last.Sequence == 0 || over(s, last, seconds(spec.Recovery.StableSeconds)) {
+	if last.Sequence == 0 || last.Void || over(s, last, seconds(spec.Recovery.StableSeconds)) {
 		return act
 	}
 	act.Number, act.Step = last.Number, last.Step

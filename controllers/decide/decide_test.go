@@ -9,6 +9,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -107,7 +108,7 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 				ended(1, 1, 0, v1alpha1.ResultRecovered, 3000), ended(2, 2, 1, v1alpha1.ResultRecovered, 2000),
 				ended(3, 3, 2, v1alpha1.ResultIneffective, 1000)),
 			want: Wait{
-				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(3010 - 3600),
+				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(3000 - 3600),
 				Message: "3 attempts within 3600 seconds (limits.attempts, limits.windowSeconds)",
 			},
 		},
@@ -116,7 +117,7 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			instance: down("i-1", 100,
 				ended(1, 1, 0, v1alpha1.ResultRecovered, 3000), ended(2, 2, 1, v1alpha1.ResultRecovered, 2000)),
 			want: Wait{
-				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(2010 - 3600),
+				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(2000 - 3600),
 				Message: "2 attempts within 3600 seconds (limits.attempts, limits.windowSeconds)",
 			},
 		},
@@ -130,7 +131,7 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			spec:     func(s *v1alpha1.RemediationPolicySpec) { s.Limits.Attempts = 1 },
 			instance: down("i-1", 1300, ended(1, 1, 0, v1alpha1.ResultLost, 1000)),
 			want: Wait{
-				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(1010 - 3600),
+				Reason: v1alpha1.BlockedAttemptsExhausted, Until: ago(1000 - 3600),
 				Message: "1 attempts within 3600 seconds (limits.attempts, limits.windowSeconds)",
 			},
 		},
@@ -150,6 +151,15 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			}(),
 			want: Wait{Reason: v1alpha1.BlockedAwaitingProbe, Message: "the next probe has to find the process down again"},
 		},
+		"after a reset the attempts before it do not count, and the ladder starts again": {
+			spec: func(s *v1alpha1.RemediationPolicySpec) { s.Limits.Attempts = 1 },
+			instance: func() Instance {
+				last := ended(3, 3, 2, v1alpha1.ResultIneffective, 30)
+				last.Void = true
+				return down("i-1", 100, last)
+			}(),
+			wantAct: &Act{Sequence: 4, Number: 1, Step: 0},
+		},
 		"nothing is done while the row of failed probes is broken": {
 			instance: func() Instance {
 				i := down("i-1", 100)
@@ -166,7 +176,7 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			if test.spec != nil {
 				test.spec(spec)
 			}
-			decisions := Fleet(noon, spec, 10, []Instance{test.instance})
+			decisions := Fleet(noon, spec, 10, []Instance{test.instance}, nil)
 			g.Expect(decisions).To(HaveLen(1))
 			g.Expect(decisions[0].Act).To(Equal(test.wantAct))
 			if test.wantAct == nil {
@@ -179,13 +189,43 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 }
 
 func TestFleetActsOnUnhealthyOnly(t *testing.T) {
-	for _, health := range []v1alpha1.Health{v1alpha1.HealthHealthy, v1alpha1.HealthHeld, v1alpha1.HealthUnknown} {
-		t.Run(string(health), func(t *testing.T) {
+	for name, test := range map[string]struct {
+		health v1alpha1.Health
+		reason string
+		want   string
+	}{
+		"Healthy":                    {health: v1alpha1.HealthHealthy},
+		"known by its attempts":      {},
+		"Held":                       {v1alpha1.HealthHeld, "HoldFile", v1alpha1.BlockedHeld},
+		"Unknown":                    {v1alpha1.HealthUnknown, "NoAnswer", v1alpha1.BlockedUnknown},
+		"Unknown, failed once":       {v1alpha1.HealthUnknown, ReasonConfirming, v1alpha1.BlockedConfirming},
+		"Unknown, not probed so far": {v1alpha1.HealthUnknown, ReasonNotProbed, v1alpha1.BlockedUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
 			instance := down("i-1", 100)
-			instance.State.Health = health
-			NewWithT(t).Expect(Fleet(noon, defaults(), 10, []Instance{instance})).To(BeEmpty())
+			instance.State.Health, instance.State.Reason = test.health, test.reason
+			decisions := Fleet(noon, defaults(), 10, []Instance{instance}, nil)
+			if test.want == "" {
+				g.Expect(decisions).To(BeEmpty())
+				return
+			}
+			g.Expect(decisions).To(HaveLen(1))
+			g.Expect(decisions[0].Act).To(BeNil())
+			g.Expect(decisions[0].Wait.Reason).To(Equal(test.want))
+			g.Expect(decisions[0].Wait.Message).NotTo(BeEmpty())
 		})
 	}
+}
+
+func TestWhatForbidsRecoveryIsSaidFirst(t *testing.T) {
+	g := NewWithT(t)
+	forbidden := &Wait{Reason: v1alpha1.ReasonSilenced, Until: ago(-60)}
+	backingOff := down("i-1", 100, ended(1, 1, 0, v1alpha1.ResultIneffective, 59))
+	g.Expect(Fleet(noon, defaults(), 10, []Instance{backingOff}, forbidden)[0].Wait).To(Equal(forbidden))
+	g.Expect(Fleet(noon, defaults(), 10, []Instance{down("i-1", 100)}, forbidden)[0].Wait).To(Equal(forbidden))
+	busy := down("i-1", 100, running())
+	g.Expect(Fleet(noon, defaults(), 10, []Instance{busy}, forbidden)[0].Wait.Reason).To(Equal(v1alpha1.BlockedInProgress))
 }
 
 func TestFleetKeepsToMaxConcurrent(t *testing.T) {
@@ -234,7 +274,7 @@ func TestFleetKeepsToMaxConcurrent(t *testing.T) {
 			spec := defaults()
 			spec.Limits.MaxConcurrent = &test.limit
 			var act []string
-			for _, d := range Fleet(noon, spec, test.targets, test.instances) {
+			for _, d := range Fleet(noon, spec, test.targets, test.instances, nil) {
 				g.Expect(d.Act == nil).NotTo(Equal(d.Wait == nil), "either acts or waits")
 				if d.Act != nil {
 					act = append(act, d.InstanceID)
@@ -276,11 +316,44 @@ func TestAttemptOf(t *testing.T) {
 	policy := &v1alpha1.RemediationPolicy{}
 	policy.Generation = 2
 	g.Expect(AttemptOf(r, policy)).To(Equal(Attempt{
-		Name: "httpd-x", Sequence: 4, Number: 2, Step: 1, Result: v1alpha1.ResultRunning, OpenTime: ago(10),
+		Name: "httpd-x", Sequence: 4, Number: 2, Step: 1, Result: v1alpha1.ResultRunning,
 	}))
 	g.Expect(AttemptOf(r, policy).EndTime).To(Equal(time.Time{}))
 	r.Spec.PolicyRef.Generation = 2
 	g.Expect(AttemptOf(r, policy).Current).To(BeTrue())
 	policy.UID = "another"
 	g.Expect(AttemptOf(r, policy).Current).To(BeFalse())
+}
+
+func TestAttemptOfIsVoid(t *testing.T) {
+	tests := map[string]struct {
+		result v1alpha1.Result
+		mode   v1alpha1.Mode
+		reset  time.Time
+		want   bool
+	}{
+		"not without a reset":                     {result: v1alpha1.ResultIneffective},
+		"opened before the reset":                 {result: v1alpha1.ResultIneffective, reset: ago(9), want: true},
+		"opened after the reset":                  {result: v1alpha1.ResultIneffective, reset: ago(11)},
+		"what runs is not, whatever was reset":    {result: v1alpha1.ResultRunning, reset: ago(9)},
+		"observed, and the policy acts now":       {result: v1alpha1.ResultObserved, mode: v1alpha1.ModeEnforce, want: true},
+		"observed, and the policy still observes": {result: v1alpha1.ResultObserved, mode: v1alpha1.ModeObserve},
+		"done, and the policy observes now":       {result: v1alpha1.ResultFailed, mode: v1alpha1.ModeObserve},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := &v1alpha1.Remediation{}
+			r.Spec.OpenTime.Time = ago(10)
+			r.Status.CompletionTime = new(metav1.NewMicroTime(ago(5)))
+			r.Status.Conditions = []metav1.Condition{{
+				Type: v1alpha1.ConditionComplete, Status: metav1.ConditionTrue, Reason: string(test.result),
+			}}
+			policy := &v1alpha1.RemediationPolicy{}
+			policy.Spec.Mode = test.mode
+			if !test.reset.IsZero() {
+				policy.Status.ResetTime = new(metav1.NewMicroTime(test.reset))
+			}
+			NewWithT(t).Expect(AttemptOf(r, policy).Void).To(Equal(test.want))
+		})
+	}
 }

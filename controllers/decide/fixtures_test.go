@@ -30,6 +30,7 @@ func defaults() *v1alpha1.RemediationPolicySpec {
 			Attempts: 3, WindowSeconds: 3600, BackoffSeconds: 60, BackoffMaxSeconds: 600,
 			StopAfterIneffective: 5,
 			MaxConcurrent:        new(intstr.FromString("10%")),
+			MaxUnhealthy:         new(intstr.FromString("50%")),
 		},
 		History: v1alpha1.HistorySpec{Limit: 100, TTLSeconds: 604800},
 	}
@@ -44,15 +45,15 @@ func down(id string, secondsAgo int, attempts ...Attempt) Instance {
 	}}
 }
 
-// ended is an attempt that ended so many seconds ago, ten seconds after it was opened.
+// ended is an attempt that ended so many seconds ago.
 func ended(sequence int64, number, step int32, result v1alpha1.Result, secondsAgo int) Attempt {
 	return Attempt{
 		Name: "httpd-x", Sequence: sequence, Number: number, Step: step, Result: result,
-		OpenTime: ago(secondsAgo + 10), EndTime: ago(secondsAgo),
+		EndTime: ago(secondsAgo),
 	}
 }
 
-// running is a first attempt that was opened ten seconds ago.
+// running is a first attempt.
 func running() Attempt {
-	return Attempt{Name: "httpd-x", Sequence: 1, Number: 1, Result: v1alpha1.ResultRunning, OpenTime: ago(10)}
+	return Attempt{Name: "httpd-x", Sequence: 1, Number: 1, Result: v1alpha1.ResultRunning}
 }

@@ -29,6 +29,8 @@ type Observation struct {
 	CommandID string
 	// ClockOffset is how far the node's clock was ahead of ours; it errs towards behind.
 	ClockOffset time.Duration
+	// Source is what made us look.
+	Source v1alpha1.DetectionSource
 }
 
 // State is the health of an instance after the thresholds of its policy.
@@ -42,6 +44,8 @@ type State struct {
 	Failures, Successes int32
 	// FirstFailure is when the failed probe that began all this was read; zero without one.
 	FirstFailure time.Time
+	// Source is what made us look then.
+	Source v1alpha1.DetectionSource
 	// DownTime is when the threshold was reached; zero while it is not.
 	DownTime time.Time
 	// Spell is the last time that the instance was Healthy, once that has ended.
@@ -95,7 +99,7 @@ func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
 	s.Successes = 0
 	s.Failures++
 	if s.FirstFailure.IsZero() {
-		s.FirstFailure = o.ReadTime
+		s.FirstFailure, s.Source = o.ReadTime, o.Source
 	}
 	switch {
 	case s.Failures >= probe.FailureThreshold || s.Health == v1alpha1.HealthUnhealthy:

@@ -4,6 +4,7 @@
 package decide
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -25,7 +26,7 @@ func try(instances []Instance) trial {
 	for i := range instances {
 		for _, a := range instances[i].Attempts {
 			switch {
-			case !a.Current || !a.Result.CountsAsAttempt():
+			case !a.Current || !a.counts() || a.Result == v1alpha1.ResultObserved:
 			case a.Running():
 				t.running++
 			default:
@@ -33,7 +34,8 @@ func try(instances []Instance) trial {
 			}
 		}
 	}
-	slices.SortFunc(ended, func(a, b Attempt) int { return b.EndTime.Compare(a.EndTime) })
+	// By name when they ended at the same time: the same facts have to give the same answer in every pass.
+	slices.SortFunc(ended, func(a, b Attempt) int { return cmp.Or(b.EndTime.Compare(a.EndTime), cmp.Compare(a.Name, b.Name)) })
 	for _, a := range ended {
 		if a.Result == v1alpha1.ResultRecovered {
 			t.proven = true
@@ -53,7 +55,8 @@ func (t trial) ineffective(spec *v1alpha1.RemediationPolicySpec) *Wait {
 	if t.inRow >= int(spec.Limits.StopAfterIneffective) {
 		return &Wait{Reason: v1alpha1.ReasonRecoveryIneffective, Message: fmt.Sprintf(
 			"the last %d attempts over the fleet did not recover their instances (limits.stopAfterIneffective): the recovery seems "+
-				"to be wrong, not the nodes; look at the Remediations and change the spec", t.inRow)}
+				"to be wrong, not the nodes; look at the Remediations and change the spec, or annotate the policy with %s", t.inRow,
+			v1alpha1.AnnotationResetAt)}
 	}
 	return nil
 }

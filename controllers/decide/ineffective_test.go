@@ -68,7 +68,7 @@ func TestARecoveryThatDoesNotHelpIsStopped(t *testing.T) {
 			}
 			act := 0
 			waits := map[string]bool{}
-			for _, d := range Fleet(noon, spec, 100, instances) {
+			for _, d := range Fleet(noon, spec, 100, instances, nil) {
 				g.Expect(d.Act == nil).NotTo(Equal(d.Wait == nil), "either acts or waits")
 				if d.Act != nil {
 					act++

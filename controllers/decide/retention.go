@@ -43,7 +43,7 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance ma
 // lastOfSpec are the newest attempts of the present spec that counted, at most so many.
 func lastOfSpec(finished []Attempt, most int) []Attempt {
 	last := slices.DeleteFunc(slices.Clone(finished), func(a Attempt) bool {
-		return !a.Current || !a.Result.CountsAsAttempt()
+		return !a.Current || !a.counts()
 	})
 	slices.SortFunc(last, func(a, b Attempt) int { return b.EndTime.Compare(a.EndTime) })
 	return last[:min(most, len(last))]
@@ -57,7 +57,7 @@ func isOneOf(attempts []Attempt) func(Attempt) bool {
 
 // needed reports whether a limit still looks at a finished attempt.
 func needed(now time.Time, spec *v1alpha1.RemediationPolicySpec, a Attempt, newest bool) bool {
-	if a.Result.CountsAsAttempt() && a.OpenTime.Add(seconds(spec.Limits.WindowSeconds)).After(now) {
+	if a.counts() && a.leaves(spec.Limits).After(now) {
 		return true
 	}
 	pause := max(seconds(spec.Limits.BackoffMaxSeconds), seconds(spec.Recovery.StableSeconds))

@@ -13,8 +13,12 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// serviceAccount is the identity of the manager in config/default.
-const serviceAccount = "system:serviceaccount:ssm-remediator-system:ssm-remediator-controller-manager"
+const (
+	// ManagerNamespace is where config/default puts the manager.
+	ManagerNamespace = "ssm-remediator-system"
+	// serviceAccount is the identity of the manager there.
+	serviceAccount = "system:serviceaccount:" + ManagerNamespace + ":ssm-remediator-controller-manager"
+)
 
 // InstallManager applies what config/default holds, all but the Deployment: there is no node to run it on. StartManager runs
 // it as a process of this host instead.
@@ -43,7 +47,7 @@ func (c *Cluster) StartManager(directory, binary, endpoint, region string) (*Dae
 			"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
 			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
 		},
-		"--metrics-bind-address=0", "--health-probe-bind-address=0")
+		"--namespace="+ManagerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0")
 }
 
 // impersonating writes a kubeconfig that acts as the service account.
