@@ -178,6 +178,9 @@ func (s *ssmService) nodes(ctx context.Context, filters []types.InstanceInformat
 	var nodes []Node
 	pages := ssm.NewDescribeInstanceInformationPaginator(s.api, &ssm.DescribeInstanceInformationInput{
 		Filters: filters, MaxResults: aws.Int32(50),
+	}, func(o *ssm.DescribeInstanceInformationPaginatorOptions) {
+		// The inventory may have any number of pages, but the same one twice is no progress.
+		o.StopOnDuplicateToken = true
 	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
