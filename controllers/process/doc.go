@@ -6,8 +6,13 @@
 //
 //	probe:     examine ─▶ verdict line ─▶ sweep up directories of earlier probes
 //
-//	recovery:  started ─▶ in time? ─▶ lock ─▶ not run before? ─▶ examine (probed) ─▶ in time? ─▶ marker ─▶ acting
-//	           ─▶ the step ─▶ acted ─▶ look until healthy (verified) ─▶ done ─▶ output of the step
+//	recovery:  started ─▶ not run before? ─▶ in time? ─▶ lock ─▶ examine ─▶ evidence, and examine again when that took long
+//	           ─▶ probed ─▶ in time? ─▶ marker ─┬─▶ command:  acting ─▶ it runs ─▶ acted ─▶ look until healthy (verified) ─▶ done
+//	                                            ├─▶ reboot:   acting ─▶ it is ordered ─▶ done Rebooting, the lock is kept
+//	                                            └─▶ document: done Cleared, the lock is kept: the document may be sent
+//	           ─▶ output of the step ─▶ output of the evidence
+//
+//	verify:    after a document or a reboot: as a probe; when healthy, the lock that was kept for a document is given back
 //
 //	examine:   Linux, tools ─▶ no container ─▶ no hold file ─▶ disk not full ─▶ the process
 //

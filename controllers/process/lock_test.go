@@ -19,15 +19,21 @@ import (
 
 const lockFolder = "/run/ssm-remediator/lock"
 
-// together runs recoveries of different UIDs at once. Each leaves a line in /run/effects.
-func (n *node) together(count int, uid func(i int) string) []Report {
+// effect is a recovery that leaves a line in /run/effects.
+func effect(uid string) Recovery {
+	r := recovery(byName("webserver"), "echo ran >>/run/effects; sleep 1")
+	r.UID = uid
+	return r
+}
+
+// together runs recoveries at once.
+func (n *node) together(count int, of func(i int) Recovery) []Report {
 	n.t.Helper()
 	var wait sync.WaitGroup
 	reports := make([]Report, count)
 	errs := make([]error, count)
 	for i := range count {
-		r := recovery(byName("webserver"), "echo ran >>/run/effects; sleep 1")
-		r.UID = uid(i)
+		r := of(i)
 		script, err := RecoveryScript(r)
 		n.Expect(err).NotTo(HaveOccurred())
 		cmd, _ := n.command(script)
@@ -66,7 +72,7 @@ func TestOneOfManyRecoveriesActs(t *testing.T) {
 				if lock != "" {
 					n.sh(fmt.Sprintf(`mkdir -p %[1]s && echo "%[2]s" >%[1]s/9 && echo released >%[1]s/4`, lockFolder, lock))
 				}
-				reports := n.together(6, func(i int) string { return fmt.Sprintf("%s-%d", testUID, i) })
+				reports := n.together(6, func(i int) Recovery { return effect(fmt.Sprintf("%s-%d", testUID, i)) })
 				n.Expect(results(reports)).To(Equal(map[string]int{
 					"Ineffective": 1, "Withheld/" + ReasonOtherRecovery: 5,
 				}))
@@ -79,10 +85,10 @@ func TestOneOfManyRecoveriesActs(t *testing.T) {
 
 func TestOneOfManyDeliveriesActs(t *testing.T) {
 	underEachShell(t, func(n *node) {
-		reports := n.together(6, func(int) string { return testUID })
+		reports := n.together(6, func(int) Recovery { return effect(testUID) })
 		counts := results(reports)
 		n.Expect(counts["Ineffective"]).To(Equal(1))
-		n.Expect(counts["Withheld/"+ReasonOtherRecovery] + counts["Withheld/"+ReasonAlreadyRan]).To(Equal(5))
+		n.Expect(counts["Withheld/"+ReasonOtherRecovery]+counts["Withheld/"+ReasonAlreadyRan]).To(Equal(5), "%v", counts)
 		n.Expect(n.sh("cat /run/effects")).To(Equal("ran"))
 	})
 }
@@ -107,6 +113,20 @@ func TestLockIsHeldByAnother(t *testing.T) {
 			n.Expect(report.Message).To(ContainSubstring(test.message), name)
 			n.Expect(n.exists("/run/acted")).To(BeFalse())
 		}
+	})
+}
+
+// TestSecondDeliveryWhileTheFirstRuns is told from a node that another recovery holds: this one may act yet.
+func TestSecondDeliveryWhileTheFirstRuns(t *testing.T) {
+	underEachShell(t, func(n *node) {
+		boot := n.sh("cat /proc/sys/kernel/random/boot_id")
+		n.write(lockFolder+"/7", boot+" 999999999 "+testUID+"\n")
+		report, _ := n.recover(recovery(byName("webserver"), "touch /run/acted"))
+		n.Expect(report.Result).To(Equal(v1alpha1.ResultWithheld))
+		n.Expect(report.Reason).To(Equal(ReasonAlreadyRan))
+		n.Expect(report.Message).To(Equal("this recovery is running on the node"))
+		n.Expect(n.exists("/run/acted")).To(BeFalse())
+		n.Expect(n.sh("cat "+lockFolder+"/*")).To(HaveSuffix(testUID), "the lock stays that of the first")
 	})
 }
 
@@ -214,7 +234,7 @@ func TestAgentKillsTheScriptWithinTheStep(t *testing.T) {
 		n.Expect(cmd.Wait()).NotTo(Succeed())
 		report, err := ReadReport(stdout.String(), testUID+"/Run")
 		n.Expect(err).NotTo(HaveOccurred())
-		n.Expect(phases(report)).To(Equal(phaseOrder[:3]))
+		n.Expect(phases(report)).To(Equal(allPhases[:3]))
 		n.Expect(report.Acted).To(BeTrue())
 		n.Expect(report.Result).To(BeEmpty())
 		n.Expect(report.ExitCode).To(BeNil())

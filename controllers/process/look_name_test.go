@@ -54,7 +54,7 @@ func TestNameOverFifteenCharacters(t *testing.T) {
 		},
 		"a script by its second argument": {long, func(n *node) []string {
 			path := filepath.Join(n.t.TempDir(), long)
-			n.Expect(os.WriteFile(path, []byte("#!/bin/sh\nread line </run/never\n"), 0o755)).To(Succeed())
+			n.Expect(writeFile(path, []byte("#!/bin/sh\nread line </run/never\n"), 0o755)).To(Succeed())
 			n.sh("mkfifo /run/never")
 			return []string{path}
 		}, v1alpha1.HealthHealthy},
@@ -117,7 +117,7 @@ func TestNameOfAProcessWhoseFirstThreadHasEnded(t *testing.T) {
 		content, err := os.ReadFile(os.Args[0])
 		n.Expect(err).NotTo(HaveOccurred())
 		path := filepath.Join(n.t.TempDir(), "headless-server-of-tests")
-		n.Expect(os.WriteFile(path, content, 0o755)).To(Succeed())
+		n.Expect(writeFile(path, content, 0o755)).To(Succeed())
 		n.sh("env " + headless + "=1 " + path + " >/dev/null 2>&1 &")
 		ended := func() bool {
 			return strings.Contains(n.sh("cat /proc/[0-9]*/stat 2>/dev/null || true"), "(headless-server) Z")

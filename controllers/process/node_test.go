@@ -156,6 +156,12 @@ func (n *node) probe(c Check, prefix ...string) Verdict {
 	n.t.Helper()
 	script, err := ProbeScript(c, testBinding)
 	n.Expect(err).NotTo(HaveOccurred())
+	return n.verdict(script, prefix...)
+}
+
+// verdict runs a script that looks, and reads what it says.
+func (n *node) verdict(script string, prefix ...string) Verdict {
+	n.t.Helper()
 	a := n.run(script, prefix...)
 	v, err := ReadVerdict(a.stdout, testBinding)
 	n.Expect(err).NotTo(HaveOccurred(), "stdout %q, stderr %q", a.stdout, a.stderr)
@@ -166,15 +172,15 @@ func (n *node) probe(c Check, prefix ...string) Verdict {
 }
 
 // recover runs a recovery and reads its report.
-func (n *node) recover(r Recovery) (Report, answer) {
+func (n *node) recover(r Recovery, prefix ...string) (Report, answer) {
 	n.t.Helper()
 	script, err := RecoveryScript(r)
 	n.Expect(err).NotTo(HaveOccurred())
-	a := n.run(script)
+	a := n.run(script, prefix...)
 	report, err := ReadReport(a.stdout, r.Binding)
 	n.Expect(err).NotTo(HaveOccurred(), "stdout %q, stderr %q", a.stdout, a.stderr)
-	good := report.Result == v1alpha1.ResultRecovered || report.Result == v1alpha1.ResultNotNeeded
-	n.Expect(a.exit).To(Equal(exitCode(good)), a.stdout)
+	good := []v1alpha1.Result{v1alpha1.ResultRecovered, v1alpha1.ResultNotNeeded, ResultRebooting, ResultCleared}
+	n.Expect(a.exit).To(Equal(exitCode(slices.Contains(good, report.Result))), a.stdout)
 	return report, a
 }
 
@@ -197,7 +203,15 @@ func (n *node) sh(command string) string {
 func (n *node) write(path, content string) {
 	n.t.Helper()
 	n.Expect(os.MkdirAll(filepath.Dir(n.Path(path)), 0o755)).To(Succeed())
-	n.Expect(os.WriteFile(n.Path(path), []byte(content), 0o644)).To(Succeed())
+	n.Expect(writeFile(n.Path(path), []byte(content), 0o644)).To(Succeed())
+}
+
+// writeFile writes a file that may be run right away. A process that another test forks meanwhile would have it open for
+// writing for a moment, and the kernel then refuses to run it.
+func writeFile(path string, content []byte, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, content, mode)
 }
 
 func (n *node) exists(path string) bool {
@@ -208,7 +222,7 @@ func (n *node) exists(path string) bool {
 // standIn puts a program in front of the real one.
 func (n *node) standIn(name, body string) {
 	n.t.Helper()
-	n.Expect(os.WriteFile(filepath.Join(n.front, name), []byte("#!/bin/sh\n"+body+"\n"), 0o755)).To(Succeed())
+	n.Expect(writeFile(filepath.Join(n.front, name), []byte("#!/bin/sh\n"+body+"\n"), 0o755)).To(Succeed())
 }
 
 // program is a copy of sleep under another name.
@@ -219,7 +233,7 @@ func (n *node) program(name string) string {
 	content, err := os.ReadFile(sleep)
 	n.Expect(err).NotTo(HaveOccurred())
 	path := filepath.Join(n.t.TempDir(), name)
-	n.Expect(os.WriteFile(path, content, 0o755)).To(Succeed())
+	n.Expect(writeFile(path, content, 0o755)).To(Succeed())
 	return path
 }
 
@@ -270,6 +284,7 @@ func recovery(c Check, command string) Recovery {
 	return Recovery{
 		Check: c, UID: testUID, Binding: testUID + "/Run",
 		Step:    v1alpha1.RecoveryStep{Command: v1alpha1.ShellCommand(command)},
+		Keep:    v1alpha1.KeepAlways,
 		Timeout: 20 * time.Second, Verify: 0,
 		NotAfter: time.Now().Add(time.Hour),
 	}

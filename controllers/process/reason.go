@@ -53,7 +53,8 @@ const (
 const (
 	// ReasonNotLinux means that the node does not run Linux, or has no /proc of the agent's own pid namespace.
 	ReasonNotLinux = "NotLinux"
-	// ReasonMissingTool means that the node lacks a program that the scripts need; the message names it.
+	// ReasonMissingTool means that the node lacks a program that the scripts need, or all of those that can reboot it when
+	// that is the step; the message names them.
 	ReasonMissingTool = "MissingTool"
 	// ReasonAgentInContainer means that the agent runs in a container and sees other processes than the host's.
 	ReasonAgentInContainer = "AgentInContainer"
@@ -81,8 +82,8 @@ const (
 	ReasonTooLate = "TooLate"
 	// ReasonOtherRecovery means that another recovery holds the lock of the node.
 	ReasonOtherRecovery = "OtherRecovery"
-	// ReasonAlreadyRan means that a recovery of this UID has run on the node before: the agent has got its command
-	// twice, or runs it again. This run did nothing; the earlier one did.
+	// ReasonAlreadyRan means that a recovery of this UID has run on the node before, or is running: the agent has got its
+	// command twice, or runs it again, for a reboot after the boot. This run did nothing; the other one did, or may.
 	ReasonAlreadyRan = "AlreadyRan"
 	// ReasonCannotRecord means that the marker or the lock cannot be written, without which nothing is done.
 	ReasonCannotRecord = "CannotRecord"

@@ -4,7 +4,6 @@
 package process
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,9 +20,12 @@ type PhaseName string
 const (
 	// PhaseStarted means that the script began.
 	PhaseStarted PhaseName = "started"
+	// PhaseEvidence means that the process was found down, and the commands of the evidence have ended, or were ended.
+	PhaseEvidence PhaseName = "evidence"
 	// PhaseProbed means that it holds the node's lock and has looked at the process again.
 	PhaseProbed PhaseName = kindProbed
-	// PhaseActing means that the marker is made and the step is about to run. From here on the step may have run.
+	// PhaseActing means that the marker is made and the step is about to run, or the reboot to be ordered. From here on it
+	// may have been.
 	PhaseActing PhaseName = "acting"
 	// PhaseActed means that the step has ended, or was ended.
 	PhaseActed PhaseName = "acted"
@@ -33,13 +35,7 @@ const (
 	PhaseDone PhaseName = "done"
 )
 
-var phaseOrder = []PhaseName{PhaseStarted, PhaseProbed, PhaseActing, PhaseActed, PhaseVerified, PhaseDone}
-
-// maxOutputBytes is what status.output of a Remediation holds.
-const maxOutputBytes = 2048
-
-// outputPrefix is in front of every line of the step's output.
-const outputPrefix = "| "
+var phaseOrder = []PhaseName{PhaseStarted, PhaseEvidence, PhaseProbed, PhaseActing, PhaseActed, PhaseVerified, PhaseDone}
 
 // Phase is a line of the report.
 type Phase struct {
@@ -53,21 +49,25 @@ type Report struct {
 	Phases []Phase
 	// Before is the look right before acting, After the last one; nil when it did not come to them.
 	Before, After *Verdict
-	// Acted means that the step was about to run, and so may have run.
+	// Evidence is what its commands printed, in their order, without blank lines: at most 1 KiB each, without control
+	// characters but line breaks and tabs. ExitCode is nil when the command was ended at its time. There may be less than
+	// was asked for, when time ran short; none when the script was ended before its last line.
+	Evidence []v1alpha1.Evidence
+	// Acted means that the step was about to run, and so may have run. That of a document never is.
 	Acted bool
 	// ExitCode is that of the step, 128 and more when a signal ended it; nil when it did not run or was ended at its
 	// timeout.
 	ExitCode *int32
-	// Result is Recovered, Ineffective, Failed, TimedOut, NotNeeded or Withheld, and empty when the script was ended
-	// before its last line.
+	// Result is Recovered, Ineffective, Failed, TimedOut, NotNeeded or Withheld; ResultRebooting or ResultCleared when
+	// other commands have to follow; and empty when the script was ended before its last line.
 	Result v1alpha1.Result
 	// Reason is why a recovery was withheld, and otherwise the reason of the last verdict. One of the constants of this
 	// package.
 	Reason string
 	// Message is the result in words, without control characters, at most 512 bytes.
 	Message string
-	// Output is the beginning of what the step printed: at most 2 KiB, without control characters but line breaks and
-	// tabs.
+	// Output is the beginning of what the step printed, if it was to be kept: at most 2 KiB, without control characters
+	// but line breaks and tabs.
 	Output string
 }
 
@@ -79,7 +79,7 @@ func ReadReport(output, binding string) (Report, error) {
 		return Report{}, err
 	}
 	var r Report
-	var printed []string
+	var printed printed
 	for text := range strings.Lines(output) {
 		text = strings.TrimSuffix(text, "\n")
 		l, ok, err := boundLine(text, binding)
@@ -92,8 +92,8 @@ func ReadReport(output, binding string) (Report, error) {
 			}
 			continue
 		}
-		if line, is := strings.CutPrefix(text, outputPrefix); is && r.reached(PhaseDone) {
-			printed = append(printed, line)
+		if r.reached(PhaseDone) {
+			printed.add(text)
 		}
 	}
 	if len(r.Phases) == 0 {
@@ -102,7 +102,7 @@ func ReadReport(output, binding string) (Report, error) {
 	if err := r.consistent(); err != nil {
 		return Report{}, err
 	}
-	r.Output = Printable(strings.Join(printed, "\n"), maxOutputBytes, "\n\t")
+	printed.fillIn(&r)
 	return r, nil
 }
 
@@ -146,70 +146,28 @@ func (r *Report) addFacts(name PhaseName, l line) (err error) {
 	case PhaseStarted:
 	case PhaseActing:
 		r.Acted = true
+	case PhaseEvidence:
+		r.Evidence, err = l.evidence()
 	case PhaseProbed:
 		r.Before, err = l.verdict()
 	case PhaseVerified:
 		r.After, err = l.verdict()
 	case PhaseActed:
-		r.ExitCode, err = l.exitCode()
+		r.ExitCode, err = l.exitCode("exit")
 	case PhaseDone:
 		r.Result, r.Reason, r.Message = v1alpha1.Result(l.values["result"]), l.values["reason"], l.message
 	}
 	return err
 }
 
-func (l line) exitCode() (*int32, error) {
-	code, known, err := l.number("exit")
+func (l line) exitCode(key string) (*int32, error) {
+	code, known, err := l.number(key)
 	if err != nil || !known {
 		return nil, err
 	}
 	if code > 255 {
-		return nil, fmt.Errorf("reading the %s line: exit is %s", l.kind, strconv.FormatInt(code, 10))
+		return nil, fmt.Errorf("reading the %s line: %s is %s", l.kind, key, strconv.FormatInt(code, 10))
 	}
 	exit := int32(code)
 	return &exit, nil
-}
-
-// consistent tells whether the result can follow from the rest.
-func (r *Report) consistent() error {
-	if (r.reached(PhaseActed) || r.reached(PhaseVerified)) && !r.Acted {
-		return errors.New("reading the report: the step ended but never began")
-	}
-	if !r.reached(PhaseDone) {
-		return nil
-	}
-	if !reasonForm.MatchString(r.Reason) || !r.follows() {
-		return fmt.Errorf("reading the report: the result %q (%q) does not follow from the other lines", r.Result, r.Reason)
-	}
-	return nil
-}
-
-// outcome is what the other lines say when the script prints a result.
-type outcome struct {
-	acted, healthy bool
-	exit           func(code *int32) bool
-}
-
-var outcomes = map[v1alpha1.Result]outcome{
-	v1alpha1.ResultRecovered:   {acted: true, healthy: true, exit: func(*int32) bool { return true }},
-	v1alpha1.ResultIneffective: {acted: true, exit: func(code *int32) bool { return code != nil && *code == 0 }},
-	v1alpha1.ResultFailed:      {acted: true, exit: func(code *int32) bool { return code != nil && *code != 0 }},
-	v1alpha1.ResultTimedOut:    {acted: true, exit: func(code *int32) bool { return code == nil }},
-	v1alpha1.ResultNotNeeded:   {healthy: true, exit: func(code *int32) bool { return code == nil }},
-	v1alpha1.ResultWithheld:    {exit: func(code *int32) bool { return code == nil }},
-}
-
-func (r *Report) follows() bool {
-	o, ok := outcomes[r.Result]
-	if !ok || o.acted != r.Acted || !o.exit(r.ExitCode) {
-		return false
-	}
-	last := r.Before
-	if r.Acted {
-		last = r.After
-		if last == nil || !r.reached(PhaseActed) {
-			return false
-		}
-	}
-	return o.healthy == (last != nil && last.Health == v1alpha1.HealthHealthy)
 }

@@ -36,6 +36,9 @@ const (
 	ended     = "acted time=1700000002 exit=- msg="
 	verified  = "verified time=1700000003 health=Healthy reason=ProcessRunning boot=- uptime=1 msg=process 7 runs"
 	stillDown = "verified " + words
+	evidence  = "evidence time=1700000000 exit1=0 exit2=- exit3=143 msg="
+	rebooting = "done time=1700000003 result=Rebooting reason=ProcessNotRunning exit=- msg=the node reboots"
+	cleared   = "done time=1700000003 result=Cleared reason=ProcessNotRunning exit=- msg=no process"
 	withheld  = "done time=1700000003 result=Withheld reason=TooLate exit=- msg=too late"
 )
 
@@ -78,6 +81,12 @@ func TestReadReport(t *testing.T) {
 		"ended within the last line": {
 			reportOf(started, probed, acting, acted, verified) + head + "done time=17", "", true, HaveValue(BeEquivalentTo(0)),
 		},
+		"rebooting":                  {reportOf(started, probed, acting, rebooting), ResultRebooting, true, BeNil()},
+		"cleared":                    {reportOf(started, probed, cleared), ResultCleared, false, BeNil()},
+		"with evidence":              {reportOf(started, evidence, probed, cleared), ResultCleared, false, BeNil()},
+		"withheld after evidence":    {reportOf(started, evidence, probed, withheld), "Withheld", false, BeNil()},
+		"healthy after evidence":     {reportOf(started, evidence, healthy, done("NotNeeded")), "NotNeeded", false, BeNil()},
+		"ended within the evidence":  {reportOf(started) + head + "evidence time=1700000000 exit1=0 ex", "", false, BeNil()},
 		"cut within acting":          {reportOf(started, probed) + head + "acting ti", "", true, BeNil()},
 		"cut within the word acting": {reportOf(started, probed) + head + "acti", "", false, BeNil()},
 		"cut within the look": {
@@ -97,6 +106,7 @@ func TestReadReport(t *testing.T) {
 }
 
 func TestReadReportOfContradictions(t *testing.T) {
+	healthy := strings.Replace(probed, "Unhealthy", "Healthy", 1)
 	for name, output := range map[string]string{
 		"nothing":                    "",
 		"of another command":         strings.ReplaceAll(reportOf(started, withheld), runBinding, "other/Run"),
@@ -116,6 +126,25 @@ func TestReadReportOfContradictions(t *testing.T) {
 		"not needed, down":           reportOf(started, probed, done("NotNeeded")),
 		"not needed, acted":          reportOf(started, probed, acting, acted, verified, done("NotNeeded")),
 		"withheld, acted":            reportOf(started, probed, acting, withheld),
+		"acting, not down":           reportOf(started, healthy, acting),
+		"acting, not looked":         reportOf(started, acting),
+		"rebooting, not acted":       reportOf(started, probed, rebooting),
+		"rebooting, acted":           reportOf(started, probed, acting, acted, rebooting),
+		"rebooting, verified":        reportOf(started, probed, acting, stillDown, rebooting),
+		"rebooting, healthy":         reportOf(started, healthy, acting, rebooting),
+		"cleared, acted":             reportOf(started, probed, acting, cleared),
+		"cleared, healthy":           reportOf(started, healthy, cleared),
+		"cleared, not looked":        reportOf(started, cleared),
+		"not needed, verified":       reportOf(started, healthy, verified, done("NotNeeded")),
+		"timed out, not acted":       reportOf(started, probed, acting, stillDown, done("TimedOut")),
+		"evidence after the look":    reportOf(started, probed, evidence, cleared),
+		"evidence without a look":    reportOf(started, evidence, withheld),
+		"evidence twice":             reportOf(started, evidence, evidence, probed, cleared),
+		"evidence of nothing":        reportOf(started, "evidence time=1 msg=", probed, cleared),
+		"evidence of five":           reportOf(started, "evidence time=1 exit1=0 exit2=0 exit3=0 exit4=0 exit5=0 msg=", probed, cleared),
+		"evidence with a gap":        reportOf(started, "evidence time=1 exit1=0 exit3=0 msg=", probed, cleared),
+		"evidence of words":          reportOf(started, "evidence time=1 exit1=zero msg=", probed, cleared),
+		"evidence that ended oddly":  reportOf(started, "evidence time=1 exit1=256 msg=", probed, cleared),
 		"a result that is none":      reportOf(started, done("Running")),
 		"a result of the controller": reportOf(started, done("Lost")),
 		"no result":                  reportOf(started, done("")),
@@ -155,10 +184,47 @@ func TestReadReportOutput(t *testing.T) {
 	}
 }
 
+func TestReadReportEvidence(t *testing.T) {
+	report := reportOf(started, evidence, probed, acting, acted, stillDown, done("Ineffective"))
+	zero, signal := new(int32(0)), new(int32(143))
+	tests := map[string]struct {
+		output string
+		want   []v1alpha1.Evidence
+	}{
+		"no lines": {report, []v1alpha1.Evidence{{ExitCode: zero}, {}, {ExitCode: signal}}},
+		"lines": {
+			report + "| 1| step\n1| a\n1| | b\n2| 1| c\n3|  d \n3| e",
+			[]v1alpha1.Evidence{{ExitCode: zero, Output: "a\n| b"}, {Output: "1| c"}, {ExitCode: signal, Output: " d \ne"}},
+		},
+		"of no command": {
+			report + "4| x\n5| x\n0| x\n1|x\n11| x\n 1| x\n\n----------ERROR-------\nfailed to run commands: exit status 1",
+			[]v1alpha1.Evidence{{ExitCode: zero}, {}, {ExitCode: signal}},
+		},
+		"before the end": {"1| x\n" + report, []v1alpha1.Evidence{{ExitCode: zero}, {}, {ExitCode: signal}}},
+		"long and coloured": {
+			report + "1| \x1b[1m" + strings.Repeat("ü", 1000) + "\n2| b\r\n",
+			[]v1alpha1.Evidence{{ExitCode: zero, Output: "[1m" + strings.Repeat("ü", 510)}, {Output: "b"}, {ExitCode: signal}},
+		},
+		"ended early": {reportOf(started, evidence, probed, acting) + "1| x\n", nil},
+		"none":        {reportOf(started, probed, cleared) + "1| x\n", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			r, err := ReadReport(test.output, runBinding)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(r.Evidence).To(Equal(test.want))
+		})
+	}
+}
+
 func FuzzReadReport(f *testing.F) {
 	f.Add(reportOf(started, probed, acting, acted, verified, done("Recovered")) + "| x\n")
 	f.Add(reportOf(started, probed, acting, actedBad, stillDown, done("Failed")))
 	f.Add(reportOf(started, withheld))
+	f.Add(reportOf(started, evidence, probed, acting, rebooting) + "1| a\n3| b\n")
+	f.Add(reportOf(started, evidence, probed, cleared) + "2| a")
+	f.Add(reportOf(started, "evidence time=- exit1=127 exit2=0 exit3=0 exit4=255 msg=", probed, withheld) + "4| a")
 	f.Add(reportOf(started, probed) + head + "acting ")
 	f.Fuzz(func(t *testing.T, output string) {
 		r, err := ReadReport(output, runBinding)
@@ -169,17 +235,33 @@ func FuzzReadReport(f *testing.F) {
 		}
 		g.Expect(r.Acted).To(Equal(strings.Contains("\n"+output, "\n"+protocol+" "+runBinding+" acting ")))
 		g.Expect(len(r.Output)).To(BeNumerically("<=", maxOutputBytes))
-		switch r.Result {
-		case v1alpha1.ResultRecovered:
-			g.Expect(r.Acted && r.After.Health == v1alpha1.HealthHealthy).To(BeTrue())
-		case v1alpha1.ResultIneffective, v1alpha1.ResultFailed, v1alpha1.ResultTimedOut:
-			g.Expect(r.Acted && r.After.Health != v1alpha1.HealthHealthy).To(BeTrue())
-		case v1alpha1.ResultNotNeeded:
-			g.Expect(!r.Acted && r.Before.Health == v1alpha1.HealthHealthy).To(BeTrue())
-		case v1alpha1.ResultWithheld:
-			g.Expect(r.Acted).To(BeFalse())
-		default:
-			g.Expect(r.Result).To(BeEmpty())
+		g.Expect(len(r.Evidence)).To(BeNumerically("<=", maxEvidence))
+		for _, e := range r.Evidence {
+			g.Expect(len(e.Output)).To(BeNumerically("<=", maxEvidenceBytes))
 		}
+		g.Expect(facts).To(HaveKey(r.Result))
+		g.Expect(facts[r.Result](r)).To(BeTrue())
 	})
+}
+
+// facts are what each result says of the rest of the report.
+var facts = map[v1alpha1.Result]func(r Report) bool{
+	v1alpha1.ResultRecovered:   func(r Report) bool { return r.Acted && r.After.Health == v1alpha1.HealthHealthy },
+	v1alpha1.ResultIneffective: stillNotHealthy,
+	v1alpha1.ResultFailed:      stillNotHealthy,
+	v1alpha1.ResultTimedOut:    stillNotHealthy,
+	v1alpha1.ResultNotNeeded:   func(r Report) bool { return !r.Acted && r.Before.Health == v1alpha1.HealthHealthy },
+	v1alpha1.ResultWithheld:    func(r Report) bool { return !r.Acted },
+	ResultRebooting:            func(r Report) bool { return r.Acted && toFollow(r) },
+	ResultCleared:              func(r Report) bool { return !r.Acted && toFollow(r) },
+	"":                         func(r Report) bool { return !r.reached(PhaseDone) },
+}
+
+func stillNotHealthy(r Report) bool {
+	return r.Acted && r.After.Health != v1alpha1.HealthHealthy
+}
+
+// toFollow is true of a report after which other commands follow.
+func toFollow(r Report) bool {
+	return r.Before.Health == v1alpha1.HealthUnhealthy && r.After == nil && r.ExitCode == nil
 }

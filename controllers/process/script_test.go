@@ -24,19 +24,30 @@ func TestScriptSizes(t *testing.T) {
 	processes := []v1alpha1.ProcessSpec{
 		{Name: "apache2"}, {SystemdUnit: "httpd.service"}, {PIDFile: "/run/httpd.pid"}, {Command: "true"},
 	}
+	recoveryOf := func(r Recovery) string {
+		r.NotAfter = time.Unix(1700000000, 0)
+		script, err := RecoveryScript(r)
+		g.Expect(err).NotTo(HaveOccurred())
+		return script
+	}
 	var sizes strings.Builder
 	for i, way := range []string{"name", "systemdUnit", "pidFile", "command"} {
-		r := recovery(check(processes[i]), "systemctl restart httpd")
-		r.NotAfter = time.Unix(1700000000, 0)
-		probe, err := ProbeScript(r.Check, testBinding)
+		c := check(processes[i])
+		probe, err := ProbeScript(c, testBinding)
 		g.Expect(err).NotTo(HaveOccurred())
-		recover, err := RecoveryScript(r)
+		verify, err := VerifyScript(c, testUID, testBinding)
 		g.Expect(err).NotTo(HaveOccurred())
-		for _, script := range []string{probe, recover} {
-			g.Expect(script).To(HavePrefix("# ssm-remediator "))
-			g.Expect(strings.Count(script, "\n#")).To(BeZero(), "no comment travels but the first line")
+		command := recovery(c, "systemctl restart httpd")
+		scripts := []string{probe, verify, recoveryOf(command), "", recoveryOf(document(c)), recoveryOf(reboot(c))}
+		command.Evidence = []v1alpha1.ShellCommand{"systemctl status httpd"}
+		scripts[3] = recoveryOf(command)
+		fmt.Fprintf(&sizes, "%-11s", way)
+		for i, name := range []string{"probe", "verify", "command", "with evidence", "document", "reboot"} {
+			g.Expect(scripts[i]).To(HavePrefix("# ssm-remediator "))
+			g.Expect(strings.Count(scripts[i], "\n#")).To(BeZero(), "no comment travels but the first line")
+			fmt.Fprintf(&sizes, "  %s %d", name, len(scripts[i]))
 		}
-		fmt.Fprintf(&sizes, "%-12s probe %5d bytes, recovery %5d bytes\n", way, len(probe), len(recover))
+		sizes.WriteString("\n")
 	}
 	const golden = "testdata/sizes.golden"
 	if *update {
@@ -51,6 +62,8 @@ func TestLargestCommandsFit(t *testing.T) {
 	g := NewWithT(t)
 	largest := v1alpha1.ShellCommand(strings.Repeat("x", 8192))
 	r := recovery(check(v1alpha1.ProcessSpec{Command: largest}), string(largest))
+	evidence := v1alpha1.ShellCommand(strings.Repeat("x", 1024))
+	r.Evidence = []v1alpha1.ShellCommand{evidence, evidence, evidence, evidence}
 	script, err := RecoveryScript(r)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(len(script)).To(BeNumerically("<", 40000))
@@ -75,7 +88,8 @@ func TestWhatMustNotBeSent(t *testing.T) {
 		"too large in quotes": {
 			func(r *Recovery) { r.Step.Command = v1alpha1.ShellCommand(strings.Repeat("'", 15000)) }, "put the command into a file",
 		},
-		"empty step": {func(r *Recovery) { r.Step.Command = "" }, "the command is empty"},
+		"no step":    {func(r *Recovery) { r.Step.Command = "" }, "0 things to do instead of one"},
+		"two steps":  {func(r *Recovery) { r.Step.Reboot = &v1alpha1.RebootStep{} }, "2 things to do instead of one"},
 		"blank step": {func(r *Recovery) { r.Step.Command = " \t\n" }, "the command is empty"},
 		"blank check": {
 			func(r *Recovery) { r.Process = v1alpha1.ProcessSpec{Command: " "} }, "the command is empty",
@@ -99,9 +113,19 @@ func TestWhatMustNotBeSent(t *testing.T) {
 		"no uid":             {func(r *Recovery) { r.UID = "" }, "reading the uid"},
 		"no namespace":       {func(r *Recovery) { r.Namespace = "" }, "reading the policy"},
 		"policy with a path": {func(r *Recovery) { r.Policy = "a/b" }, "reading the policy"},
-		"no timeout":         {func(r *Recovery) { r.Timeout = 0 }, "reading the times"},
+		"no timeout":         {func(r *Recovery) { r.Timeout = 0 }, "reading the step: its times"},
 		"no check timeout":   {func(r *Recovery) { r.Check.Timeout = 0 }, "timeout of the check"},
-		"negative verify":    {func(r *Recovery) { r.Verify = -1 }, "reading the times"},
+		"negative verify":    {func(r *Recovery) { r.Verify = -1 }, "reading the step: its times"},
+		"no hold of a reboot": {
+			func(r *Recovery) { r.Step = v1alpha1.RecoveryStep{Reboot: &v1alpha1.RebootStep{}} }, "hold says no time",
+		},
+		"no hold of a document": {
+			func(r *Recovery) { r.Step = v1alpha1.RecoveryStep{Document: &v1alpha1.DocumentStep{}} }, "hold says no time",
+		},
+		"unknown keep":       {func(r *Recovery) { r.Keep = "Sometimes" }, "when to keep its output"},
+		"too much evidence":  {func(r *Recovery) { r.Evidence = make([]v1alpha1.ShellCommand, 5) }, "5 commands are more than 4"},
+		"blank evidence":     {func(r *Recovery) { r.Evidence = []v1alpha1.ShellCommand{"true", " "} }, "the command is empty"},
+		"braces in evidence": {func(r *Recovery) { r.Evidence = []v1alpha1.ShellCommand{"{{x}}"} }, "'{{'"},
 		"no notAfter":        {func(r *Recovery) { r.NotAfter = time.Time{} }, "notAfter"},
 	}
 	for name, test := range tests {
@@ -170,4 +194,13 @@ func TestTimeouts(t *testing.T) {
 	script, err = RecoveryScript(r)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(script).To(ContainSubstring("SR_BOUND='128'\n"), "the lock expires when the script has ended")
+	r.Evidence = []v1alpha1.ShellCommand{"true", "true"}
+	g.Expect(RecoveryTimeout(r)).To(Equal((3*10 + 2*(10+8) + 60 + 8 + 30 + 10) * time.Second))
+
+	d := document(c)
+	g.Expect(RecoveryTimeout(d)).To(Equal((10 + 10) * time.Second))
+	script, err = RecoveryScript(d)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(script).To(ContainSubstring("SR_BOUND='620'\n"), "the lock expires when what follows has ended")
+	g.Expect(RecoveryTimeout(reboot(c))).To(Equal((10 + 10 + 10) * time.Second))
 }

@@ -8,18 +8,18 @@
 # taking the next number. So of two that break the same lock only one wins, and one that has looked before the other won,
 # and was slow, finds a higher number than its own and steps back. The highest number is never removed.
 #
-# The lock names no descriptor that a step could inherit. It expires after the longest time that the script may run, on
-# the clock that counts from boot; a boot in between ends it too. A script that was killed keeps it until then, because
-# its step may still run.
+# The lock names no descriptor that a step could inherit. It expires after the longest time that the script may run, and
+# what has to follow it, on the clock that counts from boot; a boot in between ends it too. A script that was killed keeps
+# it until then, because its step may still run.
 # shellcheck disable=SC2034,SC2154
 
-mine=''
+claimant=$SR_UID
 
 # lock fails with 1 when another recovery holds the node (owner) and with 2 when the lock cannot be written.
 lock() {
   clock
   mkdir -p "$run/lock" "$work" 2>/dev/null || return 2
-  { printf '%s %s %s\n' "$boot" $((up + SR_BOUND)) "$SR_UID" >"$work/claim"; } 2>/dev/null || return 2
+  { printf '%s %s %s\n' "$boot" $((up + SR_BOUND)) "$claimant" >"$work/claim"; } 2>/dev/null || return 2
   highest
   if [ "$number" -gt 0 ] && engaged; then
     return 1
@@ -40,33 +40,4 @@ lock() {
   for path in "$run/lock"/*; do
     [ "$path" = "$run/lock/$mine" ] || rm -f -- "$path"
   done
-}
-
-# highest sets number, 0 when there is none.
-highest() {
-  number=0
-  for path in "$run/lock"/*; do
-    case ${path##*/} in
-      *[!0-9]* | '' | 0*) ;;
-      *) [ "${path##*/}" -le "$number" ] || number=${path##*/} ;;
-    esac
-  done
-}
-
-# engaged tells whether the lock of that number is held, and sets owner. One that cannot be read is.
-engaged() {
-  owner="the lock $run/lock/$number, which cannot be read"
-  { read -r from until by <"$run/lock/$number"; } 2>/dev/null || return 0
-  [ "$from" != released ] && [ "$from" = "$boot" ] || return 1
-  case $until in
-    '' | *[!0-9]*) return 0 ;;
-  esac
-  [ "$up" -le "$until" ] || return 1
-  owner="the recovery $by for at most $((until - up)) s"
-}
-
-unlock() {
-  [ -n "$mine" ] || return 0
-  echo released >"$work/released" && mv -f -- "$work/released" "$run/lock/$mine"
-  mine=''
 }

@@ -2,44 +2,59 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # The recovery: compare and act. Each phase is a line of its own, printed as it happens, so that the report of a script
-# that was killed still shows whether it acted. Exit code 0 is recovered or not needed and 1 is anything else; what the
-# step exited with is in the report.
+# that was killed still shows whether it acted. Exit code 0 means that the script has done its part or had nothing to do,
+# and 1 is anything else; what the step exited with is in the report.
+#
+# What is done is in the step_*.sh: ready, the last that may keep it from being done, and step.
 # shellcheck disable=SC2034,SC2154
 
 code=''
 step_drainer=''
+gathered=0
 
 recover() {
   trap 'status=$?; unlock; rm -rf -- "$work" 2>/dev/null; [ "$status" = 0 ] || exit 1' EXIT
   # Comes into effect when the program that runs in the foreground has ended, at the latest at the step's time-out.
   trap 'exit 1' HUP INT TERM
   say started msg=
+  once
   refuse
   acquire
-  [ ! -e "$kept/ran/$SR_UID" ] || withhold AlreadyRan "this recovery has run on the node before"
+  once
   compare
   refuse_late
-  prepare || withhold "$reason" "$message"
+  ready
   record
-  act
-  verify
-  conclude
+  step
 }
 
-# finish RESULT REASON MESSAGE is the last line, and the end.
+# finish RESULT REASON MESSAGE is the last line of ours, and the end.
 finish() {
   unlock
   say "done" "result=$1 reason=$2 exit=${code:--} msg=$(printf '%.200s' "$3")"
   case $1 in
-    Recovered | NotNeeded) outcome=0 ;;
+    Recovered | NotNeeded | Rebooting | Cleared) outcome=0 ;;
     *) outcome=1 ;;
   esac
-  [ -z "$step_drainer" ] || output
+  [ -z "$step_drainer" ] || output "$1"
+  [ "$gathered" = 0 ] || evidence
   exit "$outcome"
+}
+
+# show PREFIX prints its input in lines that cannot be taken for ours.
+show() {
+  tr -d '\000-\010\013-\037\177' | while IFS= read -r line || [ -n "$line" ]; do
+    printf '%s%s\n' "$1" "$line"
+  done
 }
 
 withhold() {
   finish Withheld "$1" "$2"
+}
+
+# once comes first, so that a recovery that has run is never taken for one that was refused; and again under the lock.
+once() {
+  [ ! -e "$kept/ran/$SR_UID" ] || withhold AlreadyRan 'this recovery has run on the node before'
 }
 
 refuse() {
@@ -59,13 +74,19 @@ refuse_late() {
 acquire() {
   lock
   case $? in
-    1) withhold OtherRecovery "the node is held by $owner" ;;
+    1)
+      [ "$by" != "$claimant" ] || withhold AlreadyRan 'this recovery is running on the node'
+      withhold OtherRecovery "the node is held by $owner"
+      ;;
     2) withhold CannotRecord "$run cannot be written" ;;
   esac
 }
 
 compare() {
   examine
+  if [ "$health" = Unhealthy ] && [ -n "$SR_EVIDENCE_1" ]; then
+    gather_evidence
+  fi
   say_verdict probed
   case $health in
     Unhealthy) ;;
@@ -80,63 +101,12 @@ record() {
   marker=$kept/ran/$SR_UID
   mkdir -p "$kept/ran" 2>/dev/null || withhold CannotRecord "$kept/ran cannot be made"
   if ! mkdir "$marker" 2>/dev/null; then
-    [ ! -e "$marker" ] || withhold AlreadyRan "this recovery has run on the node before"
+    once
     withhold CannotRecord "$marker cannot be made"
   fi
   echo "$SR_BINDING $now" | dd of="$marker/begun" conv=fsync 2>/dev/null ||
     { echo "$SR_BINDING $now" >"$marker/begun"; } 2>/dev/null ||
     withhold CannotRecord "$marker cannot be written"
-}
-
-act() {
-  say acting msg=
-  in_session "$SR_STEP_TIMEOUT" 2048 "$SR_DIRECTORY" "$SR_STEP"
-  stopped=$timed_out
-  [ -n "$stopped" ] || code=$exit_code
-  say acted "exit=${code:--} msg="
-  # The checks that follow use the place of it.
-  step_drainer=$drainer
-  mv -f -- "$files/kept" "$work/output"
-}
-
-# verify looks until the process is healthy or the time has passed, at least once.
-verify() {
-  clock
-  begun=$up
-  while :; do
-    look
-    clock
-    if [ "$health" = Healthy ] || [ $((up - begun)) -ge "$SR_VERIFY" ]; then
-      break
-    fi
-    sleep 1
-  done
-  say_verdict verified
-}
-
-conclude() {
-  if [ -n "$stopped" ]; then
-    did="the step was ended after $SR_STEP_TIMEOUT s"
-    result=TimedOut
-  elif [ "$code" != 0 ]; then
-    did="the step exited $code"
-    result=Failed
-  else
-    did='the step exited 0'
-    result=Ineffective
-  fi
-  if [ "$health" = Healthy ]; then
-    finish Recovered "$reason" "$did; healthy after $((up - begun)) s"
-  fi
-  finish "$result" "$reason" "$did; still not healthy after $((up - begun)) s: $message"
-}
-
-# output prints what the step printed, in lines that cannot be taken for ours.
-output() {
-  settle "$step_drainer"
-  tr -d '\000-\010\013-\037\177' <"$work/output" 2>/dev/null | while IFS= read -r line || [ -n "$line" ]; do
-    printf '| %s\n' "$line"
-  done
 }
 
 recover

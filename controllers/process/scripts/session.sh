@@ -52,17 +52,17 @@ in_session() {
   ) &
   watcher=$!
   # The leader does not become the command: busybox sh, which ignores SIGQUIT for itself, would pass that on. The standard
-  # error of shells that only wait goes nowhere, because they comment on how a command ended. The blank keeps a leading -
-  # from being an option.
+  # error of shells that only wait goes nowhere, because they comment on how a command ended; this one is not redirected
+  # itself, which dash would do for a command that it runs. The blank keeps a leading - from being an option.
   {
     # shellcheck disable=SC2016 # expands in the other shell
-    setsid sh -c 'echo $$ >"$1"
+    (exec setsid sh -c 'echo $$ >"$1"
 umask 022
 cd -- "$2" || exit 1
 [ -z "$4" ] || export SSM_REMEDIATOR_CHECK="$4"
 exec 6>&2 2>/dev/null
 (exec 2>&6 6>&-; exec sh -c " $3")
-exit $?' sh "$files/leader" "$3" "$4" "$mark" </dev/null >&7 2>&1 7>&-
+exit $?' sh "$files/leader" "$3" "$4" "$mark" </dev/null >&7 2>&1 7>&-)
     exit_code=$?
   } 2>/dev/null
   exec 7>&-
