@@ -11,7 +11,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -19,35 +18,9 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// binding ties the command, as its comment, and the node's report to the attempt.
-func binding(remediation *v1alpha1.Remediation) string {
-	return fmt.Sprintf("%s/%s", remediation.UID, v1alpha1.CommandPurposeRun)
-}
-
-// recovery is what the node is asked to do.
-func recovery(remediation *v1alpha1.Remediation) process.Recovery {
-	spec := &remediation.Spec
-	return process.Recovery{
-		Check: process.Check{
-			Process:      spec.Process,
-			Timeout:      time.Duration(spec.CheckTimeoutSeconds) * time.Second,
-			StartupGrace: time.Duration(spec.StartupGraceSeconds) * time.Second,
-			Namespace:    remediation.Namespace,
-			Policy:       spec.PolicyRef.Name,
-		},
-		UID:     string(remediation.UID),
-		Binding: binding(remediation),
-		Step:    spec.Step,
-		Timeout: time.Duration(ptr.Deref(spec.Step.TimeoutSeconds, 0)) * time.Second,
-		Verify:  time.Duration(ptr.Deref(spec.Step.VerifySeconds, 0)) * time.Second,
-		// In the node's clock.
-		NotAfter: spec.NotAfter.Add(time.Duration(spec.Detection.ClockOffsetSeconds) * time.Second),
-	}
-}
-
-// dispatch sends the command, if this pass has recorded the intent to, after a last look at the policy.
+// dispatch sends the command that this pass has recorded the intent to send, if any, after a last look at the policy.
 func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
-	if !s.intended {
+	if s.intended == "" {
 		return nil
 	}
 	veto, err := r.veto(ctx, r.Live, s)
@@ -59,23 +32,47 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 		s.withdraw(veto)
 		return nil
 	}
-	wanted := recovery(s.remediation)
-	script, err := process.RecoveryScript(wanted)
+	command, err := request(s.remediation, s.intended, s.now)
 	if err != nil {
 		s.withdraw(err.Error())
 		return nil
 	}
-	command := runcommand.ShellScript(script, process.RecoveryTimeout(wanted))
-	command.InstanceIDs = []string{string(s.remediation.Spec.InstanceID)}
-	command.Comment = binding(s.remediation)
-	command.DeliveryTimeout = s.remediation.Spec.NotAfter.Sub(s.now)
-	log.FromContext(ctx).Info("Sending the recovery command", "instance", s.remediation.Spec.InstanceID,
-		"step", s.remediation.Spec.StepIndex)
+	if r.Clock.Now().After(s.remediation.Spec.NotAfter.Time) {
+		// A process that was stopped while it asked must not send when it wakes up: a document has no other fence.
+		s.withdraw("its time was up (spec.notAfter) when the policy had been read")
+		return nil
+	}
+	log.FromContext(ctx).Info("Sending a command of the recovery", "instance", s.remediation.Spec.InstanceID,
+		"step", s.remediation.Spec.StepIndex, "purpose", s.intended)
 	sent, err := r.send(ctx, s, command)
-	if err != nil || !s.intended || s.outcome != nil {
+	if err != nil || s.intended == "" || s.outcome != nil {
 		return err
 	}
-	return r.recordSent(ctx, s, sent)
+	return r.recordSent(ctx, s, s.intended, sent)
+}
+
+// request is the command that is sent now for Check or Run. The error says why there can be none.
+func request(
+	remediation *v1alpha1.Remediation, purpose v1alpha1.CommandPurpose, now time.Time,
+) (runcommand.Send, error) {
+	spec := &remediation.Spec
+	var command runcommand.Send
+	if purpose == v1alpha1.CommandPurposeRun && spec.Step.Document != nil {
+		command = documentRequest(spec.Step.Document)
+	} else {
+		wanted := recovery(remediation)
+		script, err := process.RecoveryScript(wanted)
+		if err != nil {
+			return runcommand.Send{}, err
+		}
+		command = runcommand.ShellScript(script, process.RecoveryTimeout(wanted))
+		command.DeliveryTimeout = spec.NotAfter.Sub(now)
+	}
+	command.InstanceIDs = []string{string(spec.InstanceID)}
+	command.Comment = binding(remediation, purpose)
+	command.CloudWatchLogGroup = spec.Output.CloudWatchLogGroup
+	command.S3Bucket, command.S3KeyPrefix = spec.Output.S3Bucket, spec.Output.S3KeyPrefix
+	return command, nil
 }
 
 // send sends, and sorts out what an error says about the command.
@@ -92,9 +89,8 @@ func (r *Reconciler) send(ctx context.Context, s *scope, command runcommand.Send
 		s.next = throttledRetry
 		return sent, r.takeBack(ctx, s)
 	default:
-		s.outcome = &outcome{
-			result: v1alpha1.ResultNotDelivered, message: "AWS did not accept the command: " + runcommand.Words(err),
-		}
+		s.outcome = &outcome{v1alpha1.ResultNotDelivered,
+			fmt.Sprintf("AWS did not accept the command: %s%s", runcommand.Words(err), remedy(s.remediation, s.intended, err))}
 		return sent, nil
 	}
 }
@@ -102,16 +98,28 @@ func (r *Reconciler) send(ctx context.Context, s *scope, command runcommand.Send
 // takeBack removes the intent of a command that is known not to exist, so that a later pass may send it.
 func (r *Reconciler) takeBack(ctx context.Context, s *scope) error {
 	s.remediation.Status.Commands = slices.DeleteFunc(s.remediation.Status.Commands,
-		func(c v1alpha1.CommandStatus) bool { return c.Purpose == v1alpha1.CommandPurposeRun })
-	s.intended = false
+		func(c v1alpha1.CommandStatus) bool { return c.Purpose == s.intended })
+	s.intended = ""
 	return r.record(ctx, s)
 }
 
-// recordSent records the id that AWS gave the command.
-func (r *Reconciler) recordSent(ctx context.Context, s *scope, sent runcommand.Command) error {
-	command := run(s.remediation)
+// recordSent records the id that AWS gave the command, and begins to read it.
+func (r *Reconciler) recordSent(
+	ctx context.Context, s *scope, purpose v1alpha1.CommandPurpose, sent runcommand.Command,
+) error {
+	command := commandOf(s.remediation, purpose)
 	command.CommandID = sent.ID
 	command.SendTime = new(metav1.NewMicroTime(r.Clock.Now()))
-	command.Status = string(sent.Status)
-	return r.record(ctx, s)
+	command.Status = statusWord(sent.Status)
+	if err := r.record(ctx, s); err != nil {
+		return err
+	}
+	r.read(s, purpose)
+	return nil
+}
+
+// statusWord bounds a status as it is recorded.
+func statusWord(status runcommand.Status) string {
+	const most = 64
+	return process.Printable(string(status), most, "")
 }

@@ -7,96 +7,114 @@ import (
 	"context"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
-	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-const (
-	// clockSkew is added to the horizon for clocks that differ.
-	clockSkew = 2 * time.Minute
-	// lastRead is how long after the horizon AWS may take to tell what has become of a command, before it is given up.
-	lastRead = 10 * time.Minute
-)
+// lastRead is how long after the horizon AWS may take to tell what has become of a command, before it is given up.
+const lastRead = 10 * time.Minute
 
-// horizon is the time after which the node does not act on the command any more: it refuses to begin after notAfter, and
-// what it began has ended.
-func horizon(remediation *v1alpha1.Remediation) time.Time {
-	return remediation.Spec.NotAfter.Add(process.RecoveryTimeout(recovery(remediation)) + clockSkew)
-}
-
-// follow reads what has become of the command; one without an id is searched for first.
+// follow reads what has become of the command in flight; one without an id is searched for first.
 func (r *Reconciler) follow(ctx context.Context, s *scope) error {
-	command := run(s.remediation)
-	if command == nil {
-		return nil // The intent was taken back.
+	purpose := next(s.remediation)
+	command := commandOf(s.remediation, purpose)
+	if command == nil || purpose == v1alpha1.CommandPurposeVerify {
+		return nil
 	}
 	if command.CommandID == "" {
-		return r.search(ctx, s, command)
+		return r.search(ctx, s, purpose)
 	}
-	s.region.EndSearch(binding(s.remediation))
-	key := client.ObjectKeyFromObject(s.remediation)
-	s.region.Track(runcommand.Want{
-		Command:    runcommand.Command{ID: command.CommandID, RequestTime: command.IntentTime.Time},
-		InstanceID: string(s.remediation.Spec.InstanceID),
-		Deadline:   horizon(s.remediation).Add(lastRead),
-		Notify:     func() { r.Notify(key) },
-	})
-	observation, _ := s.region.Observe(command.CommandID)
+	s.region.EndSearch(binding(s.remediation, purpose))
+	observation := r.read(s, purpose)
 	invocation, read := observation.Invocations[string(s.remediation.Spec.InstanceID)]
 	switch {
 	case read && invocation.Status.Final():
-		s.outcome = conclusion(invocation, binding(s.remediation))
-		command.Status = invocation.StatusText
-		command.CompletionTime = new(metav1.NewMicroTime(s.now))
-		return nil
+		return r.recordEnd(ctx, s, purpose, endOf(s.remediation, purpose, invocation))
 	case observation.Done:
-		s.outcome = lost("AWS reported no end of the command in all the time in which it could have run", observation.Err)
-		return nil
+		return r.recordEnd(ctx, s, purpose, unended(s.remediation, purpose, observation))
 	}
-	return r.recordProgress(ctx, s, command, observation.Command.Status)
+	return r.attend(ctx, s, purpose, observation)
 }
 
-// lost is the outcome of a command of which nobody can know whether it ran.
-func lost(why string, err error) *outcome {
-	if err != nil {
-		why += "; the last answer was: " + runcommand.Words(err)
+// read has the command of a purpose read in the background, and returns what is known of it.
+func (r *Reconciler) read(s *scope, purpose v1alpha1.CommandPurpose) runcommand.Observation {
+	key, command := client.ObjectKeyFromObject(s.remediation), commandOf(s.remediation, purpose)
+	want := runcommand.Want{
+		Command:    runcommand.Command{ID: command.CommandID, RequestTime: command.IntentTime.Time},
+		InstanceID: string(s.remediation.Spec.InstanceID),
+		Deadline:   deadline(s.remediation, command),
+		Notify:     func() { r.Notify(key) },
 	}
-	return &outcome{result: v1alpha1.ResultLost, message: why}
+	if purpose == v1alpha1.CommandPurposeRun && s.remediation.Spec.Step.Document != nil {
+		// Of a document with several steps AWS tells their codes and outputs only in the list.
+		want.InstanceID = ""
+	}
+	s.region.Track(want)
+	observation, _ := s.region.Observe(command.CommandID)
+	return observation
 }
 
-// recordProgress shows that the node has taken the command.
-func (r *Reconciler) recordProgress(
-	ctx context.Context, s *scope, command *v1alpha1.CommandStatus, status runcommand.Status,
-) error {
-	if status == "" || string(status) == command.Status || status.Final() {
+// deadline is when a command whose id is known is given up.
+func deadline(remediation *v1alpha1.Remediation, command *v1alpha1.CommandStatus) time.Time {
+	switch {
+	case command.Purpose == v1alpha1.CommandPurposeVerify:
+		return command.IntentTime.Add(lookTime(remediation))
+	case command.Purpose == v1alpha1.CommandPurposeCheck:
+		// No document is sent any more, and nothing was touched: nobody has to wait for AWS.
+		return horizon(remediation, command.Purpose)
+	case remediation.Spec.Step.Document != nil:
+		return endTime(&remediation.Spec, command).Add(cancelTime + lastRead)
+	default:
+		return horizon(remediation, command.Purpose).Add(lastRead)
+	}
+}
+
+// attend does what there is to do about a command that has not ended: it shows that the node has taken it, and ends a document
+// whose time is up.
+func (r *Reconciler) attend(ctx context.Context, s *scope, purpose v1alpha1.CommandPurpose, o runcommand.Observation) error {
+	command, status := commandOf(s.remediation, purpose), statusWord(o.Command.Status)
+	since, overdue := late(&s.remediation.Spec, command, o, s.now)
+	switch {
+	case overdue && since >= cancelTime:
+		return r.recordEnd(ctx, s, purpose, unended(s.remediation, purpose, o))
+	case overdue:
+		return r.cancel(ctx, s)
+	case status == "" || status == command.Status || o.Command.Status.Final():
 		return nil
 	}
-	command.Status = string(status)
+	command.Status = status
 	return r.record(ctx, s)
 }
 
 // search looks for a command that may have been accepted, and adopts it. Not finding it proves nothing before the horizon.
-func (r *Reconciler) search(ctx context.Context, s *scope, command *v1alpha1.CommandStatus) error {
+func (r *Reconciler) search(ctx context.Context, s *scope, purpose v1alpha1.CommandPurpose) error {
 	key := client.ObjectKeyFromObject(s.remediation)
-	end := horizon(s.remediation)
+	proof, end := searchEnd(s.remediation, purpose)
 	result := s.region.Search(runcommand.Search{
-		Comment:    binding(s.remediation),
+		Comment:    binding(s.remediation, purpose),
 		InstanceID: string(s.remediation.Spec.InstanceID),
-		After:      command.IntentTime.Time,
+		After:      commandOf(s.remediation, purpose).IntentTime.Time,
 		Before:     s.remediation.Spec.NotAfter.Time,
-		Until:      end.Add(2 * lastRead),
+		Until:      end.Add(lastRead),
 		Notify:     func() { r.Notify(key) },
 	})
 	switch {
 	case result.Found.ID != "":
-		return r.recordSent(ctx, s, result.Found)
-	case result.LookTime.After(end), s.now.After(end.Add(lastRead)):
-		s.outcome = lost("the answer to the send was lost, and the command was not found in all the time in which it could have run",
-			result.Err)
+		return r.recordSent(ctx, s, purpose, result.Found)
+	case result.LookTime.After(proof), s.now.After(end):
+		s.outcome = unfound(purpose, result.Err)
 	}
 	return nil
+}
+
+// searchEnd is when a look that does not find the command proves something, and when it is given up without such a look. After
+// notAfter no document follows a check: what has become of the check does not matter any more.
+func searchEnd(remediation *v1alpha1.Remediation, purpose v1alpha1.CommandPurpose) (proof, end time.Time) {
+	if purpose == v1alpha1.CommandPurposeCheck {
+		return remediation.Spec.NotAfter.Time, remediation.Spec.NotAfter.Time
+	}
+	proof = horizon(remediation, purpose)
+	return proof, proof.Add(lastRead)
 }

@@ -5,30 +5,17 @@ package remediation
 
 import (
 	"context"
-	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 )
 
-// run returns the command of purpose Run, or nil when there is no intent to send it.
-func run(remediation *v1alpha1.Remediation) *v1alpha1.CommandStatus {
-	for i := range remediation.Status.Commands {
-		if remediation.Status.Commands[i].Purpose == v1alpha1.CommandPurposeRun {
-			return &remediation.Status.Commands[i]
-		}
-	}
-	return nil
-}
-
-// intend records that the command is about to be sent.
+// intend records that the next command is about to be sent. Those that verify have no need of it: they can be sent again.
 func (r *Reconciler) intend(ctx context.Context, s *scope) error {
-	if run(s.remediation) != nil {
+	purpose := next(s.remediation)
+	if purpose == v1alpha1.CommandPurposeVerify || commandOf(s.remediation, purpose) != nil {
 		return nil
 	}
 	veto, err := r.veto(ctx, r.Client, s)
@@ -38,68 +25,51 @@ func (r *Reconciler) intend(ctx context.Context, s *scope) error {
 	}
 	now := metav1.NewMicroTime(s.now)
 	status := &s.remediation.Status
-	status.Commands = append(status.Commands, v1alpha1.CommandStatus{Purpose: v1alpha1.CommandPurposeRun, IntentTime: now})
+	status.Commands = append(status.Commands, v1alpha1.CommandStatus{Purpose: purpose, IntentTime: now})
 	if status.StartTime == nil {
 		status.StartTime = &now
 	}
-	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionFalse, Reason: string(v1alpha1.ResultRunning),
-		Message: "the recovery is being carried out", ObservedGeneration: s.remediation.Generation,
-		LastTransitionTime: metav1.NewTime(s.now),
-	})
+	s.running(doing(s.remediation.Spec.Step, purpose))
 	if err := r.record(ctx, s); err != nil {
 		return err
 	}
-	s.intended = true
+	s.intended = purpose
 	return nil
 }
 
-// withdraw ends the attempt before anything was sent, when there is a reason to.
-func (s *scope) withdraw(veto string) {
-	if veto != "" {
-		s.outcome = &outcome{result: v1alpha1.ResultWithdrawn, message: veto + "; nothing was sent"}
-	}
-}
-
-// veto says why the attempt must not be sent any more, by what the reader knows; empty when it may.
-func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (string, error) {
-	spec := &s.remediation.Spec
-	if r.Clock.Now().After(spec.NotAfter.Time) {
-		return fmt.Sprintf("it was not sent until %s (spec.notAfter)", spec.NotAfter.UTC().Format("15:04:05Z")), nil
-	}
-	if !s.remediation.DeletionTimestamp.IsZero() {
-		return "the Remediation was deleted", nil
-	}
-	if veto, err := vetoOfPolicy(ctx, reader, s.remediation.Namespace, spec.PolicyRef); veto != "" || err != nil {
-		return veto, err
-	}
-	own, err := r.Regions.Locate(spec.Region)
-	if err != nil {
-		return "", fmt.Errorf("finding out the account: %w", err)
-	}
-	if own.Account != spec.Account {
-		return fmt.Sprintf("the controller's credentials are for account %s now", own.Account), nil
-	}
-	return "", nil
-}
-
-// vetoOfPolicy says why the policy does not want the attempt any more.
-func vetoOfPolicy(
-	ctx context.Context, reader client.Reader, namespace string, ref v1alpha1.PolicyReference,
-) (string, error) {
-	policy := &v1alpha1.RemediationPolicy{}
-	err := reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: ref.Name}, policy)
+// doing says in words what the command of a purpose does.
+func doing(step v1alpha1.RecoveryStep, purpose v1alpha1.CommandPurpose) string {
 	switch {
-	case apierrors.IsNotFound(err):
-		return "the policy was deleted", nil
-	case err != nil:
-		return "", fmt.Errorf("reading the policy: %w", err)
-	case policy.UID != ref.UID, !policy.DeletionTimestamp.IsZero():
-		return "the policy was deleted", nil
-	case policy.Spec.Suspend:
-		return "the policy was suspended", nil
-	case policy.Generation != ref.Generation:
-		return "the policy was changed", nil
+	case purpose == v1alpha1.CommandPurposeCheck:
+		return "the process is looked at again before the document is run"
+	case purpose == v1alpha1.CommandPurposeVerify && step.Reboot != nil:
+		return "the node reboots; the process has to be healthy after that"
+	case purpose == v1alpha1.CommandPurposeVerify:
+		return "the document was run; the process has to be healthy now"
+	case step.Document != nil:
+		return "the document runs"
+	case step.Reboot != nil:
+		return "the reboot is being ordered"
+	default:
+		return "the recovery is being carried out"
 	}
-	return "", nil
+}
+
+// running says in the condition what is going on.
+func (s *scope) running(message string) {
+	meta.SetStatusCondition(&s.remediation.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionFalse, Reason: string(v1alpha1.ResultRunning),
+		Message: message, ObservedGeneration: s.remediation.Generation, LastTransitionTime: metav1.NewTime(s.now),
+	})
+}
+
+// withdraw ends the attempt before it has touched anything, when there is a reason to.
+func (s *scope) withdraw(veto string) {
+	switch {
+	case veto == "":
+	case next(s.remediation) == sequence(s.remediation.Spec.Step)[0]:
+		s.outcome = &outcome{v1alpha1.ResultWithdrawn, veto + "; nothing was sent"}
+	default:
+		s.outcome = &outcome{v1alpha1.ResultWithdrawn, veto + "; the document was not sent"}
+	}
 }

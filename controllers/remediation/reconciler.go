@@ -27,8 +27,10 @@ type Reconciler struct {
 	// Live reads from the API server, where a decision must not rest on a cache.
 	Live    client.Reader
 	Events  events.EventRecorder
-	Clock   clock.PassiveClock
+	Clock   clock.WithTicker
 	Regions *runcommand.Regions
+	// Namespace is that of the manager, where the kill switch is looked for.
+	Namespace string
 	// Notify tells that a Remediation has news. It is called in the background. SetupWithManager sets it.
 	Notify func(types.NamespacedName)
 }
@@ -41,8 +43,8 @@ type scope struct {
 	now time.Time
 	// region is where the instance is. Set at the start.
 	region *runcommand.Region
-	// intended is set by intend when this very pass has recorded the intent: only then may dispatch send.
-	intended bool
+	// intended is set by intend when this very pass has recorded the intent to send a command: only then may dispatch send it.
+	intended v1alpha1.CommandPurpose
 	// outcome is the result, once it is known. Any phase may set it; the phases after it are passed over.
 	outcome *outcome
 	// next is when to look again.
@@ -74,7 +76,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if decide.ResultOf(remediation) != v1alpha1.ResultRunning {
 		return r.retire(ctx, s)
 	}
-	for _, phase := range []func(context.Context, *scope) error{r.intend, r.dispatch, r.follow} {
+	for _, phase := range []func(context.Context, *scope) error{r.observeOnly, r.follow, r.intend, r.dispatch, r.verify} {
 		if s.outcome != nil {
 			break
 		}

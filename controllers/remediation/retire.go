@@ -17,8 +17,8 @@ import (
 
 // retire lets go of a Remediation that has ended, and deletes it after its time to live.
 func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) {
-	s.region.EndSearch(binding(s.remediation))
-	if command := run(s.remediation); command != nil {
+	for _, command := range s.remediation.Status.Commands {
+		s.region.EndSearch(binding(s.remediation, command.Purpose))
 		s.region.Forget(command.CommandID)
 	}
 	if controllerutil.RemoveFinalizer(s.remediation, v1alpha1.FinalizerInFlight) {

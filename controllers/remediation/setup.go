@@ -7,6 +7,7 @@ import (
 	"context"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -43,6 +44,15 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 			func(_ context.Context, remediation types.NamespacedName) []reconcile.Request {
 				return []reconcile.Request{{NamespacedName: remediation}}
 			}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentReconciles}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentReconciles, NewQueue: r.newQueue}).
 		Complete(r)
+}
+
+// newQueue makes the controller's queue, on our clock: a pass that was put off comes when that clock says so.
+func (r *Reconciler) newQueue(
+	name string, limiter workqueue.TypedRateLimiter[reconcile.Request],
+) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
+		Name: name, Clock: r.Clock,
+	})
 }
