@@ -4,6 +4,7 @@
 package remediationpolicy
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -21,23 +22,28 @@ const latePeriods = 3
 
 // setConditions is the only writer of the conditions of a policy.
 func (s *scope) setConditions() {
-	trouble := s.problem
-	if trouble == nil {
-		trouble = s.fleet.problem
+	trouble := cmp.Or(s.problem, s.fleet.problem)
+	unaccepted := trouble
+	if bad := decide.BadWindow(s.now, &s.policy.Spec); bad != nil && trouble == nil {
+		unaccepted = &problem{bad.Reason, bad.Message + "; nothing is recovered before that is corrected", true}
 	}
-	s.setReady(trouble)
+	s.setReady(unaccepted)
 	s.setHealthy(trouble)
 	s.setRemediationAllowed(trouble)
 	s.setReconciling(trouble)
-	s.setStalled(trouble)
+	s.setStalled(unaccepted)
 }
 
 func (s *scope) setReady(trouble *problem) {
 	late := s.lateAt()
 	switch {
-	case s.policy.Spec.Suspend:
-		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonSuspended,
-			"nothing is probed or recovered while spec.suspend is true")
+	case s.paused != nil:
+		// A suspended policy is as its user wants it; the kill switch is an emergency.
+		status := metav1.ConditionFalse
+		if s.paused.Reason == v1alpha1.ReasonSuspended {
+			status = metav1.ConditionTrue
+		}
+		s.set(v1alpha1.ConditionReady, status, s.paused.Reason, s.paused.Message+": nothing is probed or recovered")
 	case trouble != nil:
 		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, trouble.reason, trouble.message)
 	case !s.now.Before(late):
@@ -70,8 +76,8 @@ func (s *scope) setHealthy(trouble *problem) {
 	status := &s.policy.Status
 	targets, healthy, unhealthy := ptr.Deref(status.Targets, 0), ptr.Deref(status.Healthy, 0), ptr.Deref(status.Unhealthy, 0)
 	switch {
-	case s.policy.Spec.Suspend:
-		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "nothing is probed while spec.suspend is true")
+	case s.paused != nil:
+		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, s.paused.Reason, s.paused.Message+": nothing is probed")
 	case unhealthy > 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionFalse, v1alpha1.ReasonSomeUnhealthy,
 			fmt.Sprintf("the process is down on %d of %d instances", unhealthy, targets))
@@ -93,26 +99,42 @@ func (s *scope) setHealthy(trouble *problem) {
 }
 
 func (s *scope) setRemediationAllowed(trouble *problem) {
-	stop := decide.Ineffective(&s.policy.Spec, s.instances())
-	switch {
-	case s.policy.Spec.Suspend:
-		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, "spec.suspend is true")
-	case trouble != nil:
-		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, trouble.reason, trouble.message)
-	case stop != nil:
-		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, stop.Reason, stop.Message)
-	case s.fleet.openProblem != nil:
-		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, v1alpha1.ReasonOpeningFailed,
-			process.Printable(s.fleet.openProblem.Error(), maxMessage, ""))
-	default:
+	no := s.forbidden(trouble)
+	if no == nil {
 		s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionTrue, v1alpha1.ReasonAllowed,
 			"an instance that goes down is recovered within the limits")
+		return
 	}
+	s.lookAgain(no.Until)
+	message := no.Message
+	if !no.Until.IsZero() {
+		message += fmt.Sprintf(" (until %s)", no.Until.UTC().Format(time.RFC3339))
+	}
+	s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, no.Reason, process.Printable(message, maxMessage, ""))
+}
+
+// forbidden is the first reason why an instance that goes down would not be recovered right now.
+func (s *scope) forbidden(trouble *problem) *decide.Wait {
+	no := s.paused
+	if no == nil && trouble != nil {
+		no = &decide.Wait{Reason: trouble.reason, Message: trouble.message}
+	}
+	no = cmp.Or(no, decide.Forbidden(s.now, s.policy, s.around), decide.Ineffective(&s.policy.Spec, s.instances()))
+	switch {
+	case no != nil:
+		return no
+	case s.fleet.openProblem != nil:
+		return &decide.Wait{Reason: v1alpha1.ReasonOpeningFailed, Message: s.fleet.openProblem.Error()}
+	case s.policy.Spec.Mode == v1alpha1.ModeObserve:
+		return &decide.Wait{Reason: v1alpha1.ReasonObserving,
+			Message: "spec.mode is Observe: what would be done is recorded as Remediations with the result Observed"}
+	}
+	return nil
 }
 
 // setReconciling follows kstatus: the condition is there only while it is True.
 func (s *scope) setReconciling(trouble *problem) {
-	if s.policy.Spec.Suspend || trouble != nil || !s.fleet.judgeTime.IsZero() {
+	if s.paused != nil || trouble != nil || !s.fleet.judgeTime.IsZero() {
 		meta.RemoveStatusCondition(&s.policy.Status.Conditions, v1alpha1.ConditionReconciling)
 		return
 	}
@@ -121,7 +143,7 @@ func (s *scope) setReconciling(trouble *problem) {
 
 // setStalled follows kstatus: the condition is there only while it is True.
 func (s *scope) setStalled(trouble *problem) {
-	if trouble == nil || !trouble.stalled || s.policy.Spec.Suspend {
+	if trouble == nil || !trouble.stalled || s.paused != nil {
 		meta.RemoveStatusCondition(&s.policy.Status.Conditions, v1alpha1.ConditionStalled)
 		return
 	}

@@ -33,7 +33,7 @@ func attemptsByInstance(
 	for _, claim := range openClaims(now, claims, remediations) {
 		id := string(claim.InstanceID)
 		attempts[id] = append(attempts[id], decide.Attempt{
-			Name: claim.Name, Sequence: claim.Sequence, Result: v1alpha1.ResultRunning, OpenTime: now, NotAfter: claim.NotAfter.Time,
+			Name: claim.Name, Sequence: claim.Sequence, Result: v1alpha1.ResultRunning, NotAfter: claim.NotAfter.Time,
 			Current: true,
 		})
 	}

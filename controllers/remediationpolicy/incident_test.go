@@ -9,7 +9,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -169,7 +168,7 @@ var _ = Describe("A process that goes down", func() {
 
 	It("is detected on nine nodes without delay when the tenth does not answer", func() {
 		w := newWorld(10)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromString("100%")) })
+		w.apply(together, evenAll)
 		w.pass()
 		for n := range 9 {
 			w.set(n, down)

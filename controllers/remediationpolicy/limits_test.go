@@ -81,7 +81,7 @@ var _ = Describe("Limits", func() {
 
 	It("recover no more than maxConcurrent at a time", func() {
 		w := newWorld(6)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(2)) })
+		w.apply(evenAll, func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(2)) })
 		for n := range 6 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}
@@ -99,7 +99,7 @@ var _ = Describe("Limits", func() {
 
 	It("stop a recovery that never helps, over the whole fleet, until the spec changes", func() {
 		w := newWorld(12)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromString("100%")) })
+		w.apply(together, evenAll)
 		for n := range 12 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}
@@ -123,7 +123,7 @@ var _ = Describe("Limits", func() {
 	It("hold over two replicas that both believe to be the leader", func() {
 		w := newWorld(4)
 		w.addReplica()
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(1)) })
+		w.apply(evenAll, func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(1)) })
 		for n := range 4 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}

@@ -18,7 +18,7 @@ type change struct {
 
 // observe takes in what the rounds under way have found.
 func (r *Reconciler) observe(s *scope) {
-	if s.problem != nil && !s.policy.Spec.Suspend {
+	if s.problem != nil && s.paused == nil {
 		s.observeOutage(s.problem)
 	}
 	if s.region == nil {

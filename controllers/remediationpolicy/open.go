@@ -28,9 +28,9 @@ const (
 	sendWindow = 2 * time.Minute
 	// maxOpening bounds the claims in status, and with them the attempts that one pass opens.
 	maxOpening = 100
-	// defaultStepTimeout and defaultVerify are filled in here and not in the schema: a default inside a list item would
-	// make Argo CD see a difference forever.
-	defaultStepTimeout, defaultVerify = 60, 30
+	// The defaults of a step are filled in here and not in the schema: a default inside a list item would make Argo CD see a
+	// difference forever.
+	defaultStepTimeout, defaultVerify, defaultVerifyOfReboot = 60, 30, 600
 )
 
 // open opens the attempts that were decided on.
@@ -40,22 +40,21 @@ const (
 // got this far, one fails there, and whoever comes next sees the claims and counts them. A claim whose Remediation never
 // appears is void when its notAfter has passed.
 func (r *Reconciler) open(ctx context.Context, s *scope) error {
-	if len(s.decisions) == 0 {
+	if !s.anyDown() {
 		s.fleet.openProblem = nil
 	}
 	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
 		return nil
 	}
-	live, err := r.decideLive(ctx, s)
-	if err != nil || live == nil {
+	if current, err := r.decideLive(ctx, s); err != nil || !current {
 		return err
 	}
-	claims := openClaims(s.now, live.Status.Opening, s.recorded)
+	claims := openClaims(s.now, s.policy.Status.Opening, s.recorded)
 	remediations := s.remediations(maxOpening - len(claims))
 	if len(remediations) == 0 {
 		return nil
 	}
-	if err := r.claim(ctx, s, live, claims, remediations); err != nil {
+	if err := r.claim(ctx, s, claims, remediations); err != nil {
 		return err
 	}
 	for _, remediation := range remediations {
@@ -81,23 +80,55 @@ func (r *Reconciler) create(ctx context.Context, remediation *v1alpha1.Remediati
 	return nil
 }
 
-// decideLive decides again on what the API server says, and returns the live policy. It returns none when this one is gone
-// or was changed: the cache will bring that, and with it a pass of its own.
-func (r *Reconciler) decideLive(ctx context.Context, s *scope) (*v1alpha1.RemediationPolicy, error) {
+// anyDown reports whether any instance is Unhealthy.
+func (s *scope) anyDown() bool {
+	for _, state := range s.fleet.states {
+		if state.Health == v1alpha1.HealthUnhealthy {
+			return true
+		}
+	}
+	return false
+}
+
+// decideLive decides again on what the API server says, and reports whether the policy is still the one that this pass is
+// about: when it is gone or was changed, the cache will bring that, and with it a pass of its own.
+func (r *Reconciler) decideLive(ctx context.Context, s *scope) (current bool, err error) {
 	live := &v1alpha1.RemediationPolicy{}
 	// One that is gone stays empty, and differs by its uid.
 	if err := r.Live.Get(ctx, s.key(), live); client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("reading the policy: %w", err)
+		return false, fmt.Errorf("reading the policy: %w", err)
 	}
 	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
 		s.decisions = nil
-		return nil, nil
+		return false, nil
 	}
-	if err := s.read(ctx, r.Live, live.Status.Opening); err != nil {
-		return nil, err
+	s.policy, s.before = live, live.DeepCopy()
+	if err := s.heed(ctx, r.Live, r.Namespace); err != nil {
+		return false, err
+	}
+	// What was recalled from the cache will do, where that is known not to lack any attempt: a live list of all attempts on a
+	// large fleet is a hundred megabytes.
+	s.attempts = attemptsByInstance(s.now, s.policy, s.recorded, live.Status.Opening)
+	if !s.upToDate() {
+		if err := s.read(ctx, r.Live, live.Status.Opening); err != nil {
+			return false, err
+		}
 	}
 	s.decisions = s.decideNow()
-	return live, nil
+	return true, nil
+}
+
+// upToDate reports whether the recalled attempts are all that there are, beside the claims in the policy, which was just
+// read live. A claim goes from status.opening only when its Remediation was seen, and is named in status.opened then. The
+// cache takes in Remediations in the order of their creation: when it has those that were seen last, it has all that were
+// seen before. One of them that was deleted since proves nothing.
+func (s *scope) upToDate() bool {
+	names := map[string]bool{}
+	for i := range s.recorded {
+		names[s.recorded[i].Name] = true
+	}
+	opened := s.policy.Status.Opened
+	return len(opened) > 0 && !slices.ContainsFunc(opened, func(name string) bool { return !names[name] })
 }
 
 // remediations are the objects for the decisions to act, at most so many.
@@ -113,23 +144,20 @@ func (s *scope) remediations(most int) []*v1alpha1.Remediation {
 
 // claim records which Remediations are about to be created, beside the claims that are still open.
 func (r *Reconciler) claim(
-	ctx context.Context, s *scope, live *v1alpha1.RemediationPolicy, claims []v1alpha1.OpeningRemediation,
-	remediations []*v1alpha1.Remediation,
+	ctx context.Context, s *scope, claims []v1alpha1.OpeningRemediation, remediations []*v1alpha1.Remediation,
 ) error {
-	before := live.DeepCopy()
 	for _, remediation := range remediations {
 		claims = append(claims, v1alpha1.OpeningRemediation{
 			Name: remediation.Name, InstanceID: remediation.Spec.InstanceID,
 			Sequence: remediation.Spec.Sequence, NotAfter: remediation.Spec.NotAfter,
 		})
 	}
-	live.Status.Opening = claims
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, live, patch); err != nil {
+	s.policy.Status.Opening = claims
+	patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, s.policy, patch); err != nil {
 		return fmt.Errorf("claiming Remediations: %w", err)
 	}
-	// What the summary writes has to build on this.
-	s.policy, s.before = live, live.DeepCopy()
+	s.before = s.policy.DeepCopy()
 	return nil
 }
 
@@ -137,9 +165,6 @@ func (r *Reconciler) claim(
 func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 	id, act, state := decision.InstanceID, decision.Act, s.fleet.states[decision.InstanceID]
 	spec := s.policy.Spec
-	step := *spec.Recovery.Steps[act.Step].DeepCopy()
-	step.TimeoutSeconds = new(ptr.Deref(step.TimeoutSeconds, defaultStepTimeout))
-	step.VerifySeconds = new(ptr.Deref(step.VerifySeconds, defaultVerify))
 	return &v1alpha1.Remediation{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:  s.policy.Namespace,
@@ -160,10 +185,13 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 			CheckTimeoutSeconds: spec.Probe.TimeoutSeconds,
 			StartupGraceSeconds: ptr.Deref(spec.Probe.StartupGraceSeconds, 0),
 			StepIndex:           act.Step,
-			Step:                step,
+			Step:                filledIn(spec.Recovery.Steps[act.Step]),
+			Mode:                spec.Mode,
+			Evidence:            spec.Recovery.Evidence,
+			Output:              spec.Output,
 			OpenTime:            metav1.NewMicroTime(s.now),
 			Detection: v1alpha1.Detection{
-				Source:             v1alpha1.DetectionSourceProbe,
+				Source:             state.Source,
 				Reason:             state.Last.Reason,
 				Message:            process.Printable(state.Last.Message, maxMessage, ""),
 				FirstFailureTime:   metav1.NewMicroTime(state.FirstFailure),
@@ -177,6 +205,18 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 				spec.Recovery.StableSeconds),
 		},
 	}
+}
+
+// filledIn is a step with its defaults.
+func filledIn(declared v1alpha1.RecoveryStep) v1alpha1.RecoveryStep {
+	step := *declared.DeepCopy()
+	if step.Reboot != nil {
+		step.VerifySeconds = new(ptr.Deref(step.VerifySeconds, defaultVerifyOfReboot))
+		return step
+	}
+	step.TimeoutSeconds = new(ptr.Deref(step.TimeoutSeconds, defaultStepTimeout))
+	step.VerifySeconds = new(ptr.Deref(step.VerifySeconds, defaultVerify))
+	return step
 }
 
 // remediationName follows from what makes the attempt unique, so that the same attempt cannot be opened twice. The policy's

@@ -15,7 +15,7 @@ import (
 
 // probe begins the rounds that are due: one over all instances every period, and one over those whose probe failed.
 func (r *Reconciler) probe(s *scope) {
-	if s.region == nil || s.policy.Spec.Suspend {
+	if s.region == nil || s.paused != nil {
 		return
 	}
 	r.probeAll(s)
@@ -28,16 +28,22 @@ func (r *Reconciler) probeAll(s *scope) {
 		return
 	}
 	due := s.fleet.startTime.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second)
-	if !s.fleet.startTime.IsZero() && s.now.Before(due) {
+	if !s.fleet.startTime.IsZero() && s.now.Before(due) && !s.requests.Probe {
 		s.lookAgain(due)
 		return
 	}
 	round := r.newRound(s)
+	if s.requests.Probe {
+		round.source = v1alpha1.DetectionSourceRequest
+	}
 	if !r.Prober.Begin(round) {
 		s.lookAgain(s.now.Add(queueRetry))
 		return
 	}
 	s.fleet.whole, s.fleet.startTime = round, s.now
+	if s.requests.Probe {
+		s.requests.AcknowledgeProbe(s.now, s.policy)
+	}
 	s.lookAgain(s.now.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
 }
 
@@ -91,6 +97,7 @@ func (r *Reconciler) newRound(s *scope) *round {
 		binding:   newBinding(s.policy, s.now),
 		targets:   *s.policy.Spec.Targets.DeepCopy(),
 		startTime: s.now,
+		source:    v1alpha1.DetectionSourceProbe,
 		check: process.Check{
 			Process:      s.policy.Spec.Process,
 			Timeout:      time.Duration(s.policy.Spec.Probe.TimeoutSeconds) * time.Second,

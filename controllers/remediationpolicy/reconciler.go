@@ -20,6 +20,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
 // Reconciler reconciles RemediationPolicies. config/rbac/role.yaml grants what it calls.
@@ -29,8 +30,10 @@ type Reconciler struct {
 	// Live reads from the API server, where a decision must not rest on a cache.
 	Live    client.Reader
 	Events  events.EventRecorder
-	Clock   clock.PassiveClock
+	Clock   clock.WithTicker
 	Regions *runcommand.Regions
+	// Namespace is that of the manager, where the kill switch is looked for.
+	Namespace string
 	// Prober begins the rounds. SetupWithManager sets it.
 	Prober *Prober
 
@@ -46,6 +49,12 @@ type scope struct {
 	now time.Time
 	// fleet is what is known in memory. Set at the start.
 	fleet *fleet
+	// around are the kill switch and the annotations of the Namespace. Set by heed, and again by open.
+	around decide.Surroundings
+	// paused is why nothing is probed or recovered; nil when it is. Set by heed, and again by open.
+	paused *decide.Wait
+	// requests are what people ask for by annotations. Set by heed, and again by open.
+	requests decide.Requests
 	// region is where the instances are; nil when that is not known. Set by locate.
 	region *runcommand.Region
 	// problem is why nothing can be probed at all. Set by locate.
@@ -54,7 +63,7 @@ type scope struct {
 	recorded []v1alpha1.Remediation
 	// attempts are what the limits see of them, by instance, the oldest first. Set by recall, and again by open.
 	attempts map[string][]decide.Attempt
-	// decisions are about the instances that are down. Set by Reconcile, and again by open.
+	// decisions are about the instances that are not Healthy. Set by Reconcile, and again by open.
 	decisions []decide.Decision
 	// next is when to look again at the latest. Every phase may bring it forward.
 	next time.Time
@@ -101,6 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // the status tells what is known.
 func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 	r.locate(s)
+	if err := s.heed(ctx, r.Client, r.Namespace); err != nil {
+		return err
+	}
 	if err := r.recall(ctx, s); err != nil {
 		return err
 	}
@@ -149,6 +161,18 @@ func (r *Reconciler) locate(s *scope) {
 // locateRetry is how long after the account was not known it is looked again whether it is.
 const locateRetry = time.Second
 
+// heed reads what bears upon the policy beside its spec: the kill switch, its Namespace, and what people ask for.
+func (s *scope) heed(ctx context.Context, reader client.Reader, home string) (err error) {
+	if s.around, err = surroundings.Read(ctx, reader, home, s.policy.Namespace); err != nil {
+		return err
+	}
+	s.paused = decide.Paused(s.policy, s.around)
+	s.requests = decide.ReadRequests(s.now, s.policy, s.around.Namespace, s.paused)
+	// The attempts are read by it.
+	s.policy.Status.ResetTime = s.requests.ResetTime
+	return nil
+}
+
 // recall reads the recorded attempts, and takes over what those that ended tell about the health of their instances.
 func (r *Reconciler) recall(ctx context.Context, s *scope) error {
 	if err := s.read(ctx, r.Client, s.policy.Status.Opening); err != nil {
@@ -185,7 +209,9 @@ func (s *scope) forgotten(id string) {
 // read lists the recorded attempts of all policies of this name.
 func (s *scope) read(ctx context.Context, reader client.Reader, claims []v1alpha1.OpeningRemediation) error {
 	var list v1alpha1.RemediationList
-	err := reader.List(ctx, &list, client.InNamespace(s.policy.Namespace), client.MatchingFields{IndexPolicy: s.policy.Name})
+	err := reader.List(ctx, &list, client.InNamespace(s.policy.Namespace), client.MatchingFields{IndexPolicy: s.policy.Name},
+		// There may be ten thousands of them, and they are only read.
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return fmt.Errorf("listing Remediations: %w", err)
 	}
@@ -194,16 +220,22 @@ func (s *scope) read(ctx context.Context, reader client.Reader, claims []v1alpha
 	return nil
 }
 
-// decideNow decides for every instance that is down, from what is known so far.
+// decideNow decides for every instance that is not Healthy, from what is known so far.
 func (s *scope) decideNow() []decide.Decision {
-	return decide.Fleet(s.now, &s.policy.Spec, len(s.fleet.states), s.instances())
+	spec, status, instances := &s.policy.Spec, &s.policy.Status, s.instances()
+	targets := len(s.fleet.states)
+	if s.fleet.inventoried && s.paused == nil {
+		status.Breaker = decide.Breaker(s.now, spec, targets, instances, status.Breaker)
+	}
+	return decide.Fleet(s.now, spec, targets, instances, decide.Forbidden(s.now, s.policy, s.around))
 }
 
 // instances are what is known of each instance, of those too that are known only by their attempts: these still count.
 func (s *scope) instances() []decide.Instance {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
+	pending := s.fleet.whole.pending()
 	for id, state := range s.fleet.states {
-		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id]})
+		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id], Pending: pending[id]})
 	}
 	for id, attempts := range s.attempts {
 		if _, member := s.fleet.states[id]; !member {

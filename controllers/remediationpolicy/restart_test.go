@@ -34,7 +34,7 @@ var _ = Describe("A restarted controller", func() {
 
 	It("knows at once that a recovery does not help", func() {
 		w := newWorld(6)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromString("100%")) })
+		w.apply(together, evenAll)
 		for n := range 6 {
 			w.set(n, func(n *node) { n.up, n.helps = false, false })
 		}

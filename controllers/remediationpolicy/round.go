@@ -35,6 +35,8 @@ type round struct {
 	targets     v1alpha1.Targets
 	instanceIDs []string
 	startTime   time.Time
+	// source is what it was begun for.
+	source v1alpha1.DetectionSource
 
 	mu sync.Mutex
 	// abandoned is set when nobody waits for the round any more.
@@ -106,7 +108,27 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 	if send.done {
 		region.Forget(send.commandID)
 	}
-	return send.findings(now, r.binding, observation)
+	findings := send.findings(now, r.binding, observation)
+	for n := range findings {
+		findings[n].Source = r.source
+	}
+	return findings
+}
+
+// pending are the instances that a round, if there is one, has sent to and that have not answered yet.
+func (r *round) pending() map[string]bool {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pending := map[string]bool{}
+	for _, send := range r.sends {
+		for _, id := range send.instanceIDs {
+			pending[id] = !send.done && !send.answered[id]
+		}
+	}
+	return pending
 }
 
 // findings are about the instances that have answered since the last time, and at the end about all others.

@@ -76,10 +76,32 @@ func (s *scope) fillStatus() {
 	if at := s.lastRemediation(); at.After(ptr.Deref(status.LastRemediationTime, metav1.MicroTime{}).Time) {
 		status.LastRemediationTime = new(metav1.NewMicroTime(at))
 	}
-	status.Opening = slices.DeleteFunc(slices.Clone(status.Opening), func(claim v1alpha1.OpeningRemediation) bool {
-		return !claim.NotAfter.After(s.now) || s.appeared(claim)
-	})
+	s.settleClaims()
+	status.Requests = s.requests.Acknowledged
 	s.countHealth()
+}
+
+// settleClaims takes out the claims that are void, and those whose Remediation is there. The latter are named in
+// status.opened, beside earlier ones: of two replicas that create at the same time nobody knows whose were first.
+func (s *scope) settleClaims() {
+	status := &s.policy.Status
+	var open []v1alpha1.OpeningRemediation
+	opened := []string{}
+	for _, claim := range status.Opening {
+		switch {
+		case s.appeared(claim):
+			opened = append(opened, claim.Name)
+		case claim.NotAfter.After(s.now):
+			open = append(open, claim)
+		}
+	}
+	status.Opening = open
+	for _, name := range status.Opened {
+		if !slices.Contains(opened, name) {
+			opened = append(opened, name)
+		}
+	}
+	status.Opened = opened[:min(len(opened), maxOpening)]
 }
 
 // lastRemediation is when the last attempt ended; zero without one.
@@ -106,13 +128,13 @@ func (s *scope) appeared(claim v1alpha1.OpeningRemediation) bool {
 func (s *scope) clearHealth() {
 	status := &s.policy.Status
 	status.Targets, status.Healthy, status.Unhealthy, status.Held, status.Unknown = nil, nil, nil, nil, nil
-	status.Summary, status.Instances = nil, nil
+	status.Summary, status.Blocked, status.Instances = nil, nil, nil
 }
 
-// countHealth fills in the numbers and lists. Until the first inventory they stay as they were, and while the policy is
-// suspended nobody knows them.
+// countHealth fills in the numbers and lists. Until the first inventory they stay as they were, and while nothing is probed
+// nobody knows them.
 func (s *scope) countHealth() {
-	if s.policy.Spec.Suspend {
+	if s.paused != nil {
 		s.clearHealth()
 		return
 	}
@@ -140,6 +162,13 @@ func (s *scope) countHealth() {
 	status.Held = new(counts[v1alpha1.HealthHeld])
 	status.Unknown = new(counts[v1alpha1.HealthUnknown])
 	status.Summary = summary(reasons)
+	blocked := map[string]int32{}
+	for _, decision := range s.decisions {
+		if decision.Wait != nil {
+			blocked[decision.Wait.Reason]++
+		}
+	}
+	status.Blocked = summary(blocked)
 	status.Instances = s.worst(instances)
 }
 

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -45,9 +47,11 @@ func TestIncidents(t *testing.T) {
 type world struct {
 	ctx       context.Context
 	namespace string
-	clock     *clocktesting.FakeClock
-	server    *ssmlocal.Server
-	replicas  []*replica
+	// home is the namespace of the manager.
+	home     string
+	clock    *clocktesting.FakeClock
+	server   *ssmlocal.Server
+	replicas []*replica
 
 	mu    sync.Mutex
 	nodes map[string]*node
@@ -80,6 +84,7 @@ func newWorld(nodes int) *world {
 	w := &world{
 		ctx:       context.Background(),
 		namespace: cluster.NewNamespace(GinkgoTB()),
+		home:      cluster.NewNamespace(GinkgoTB()),
 		clock:     clocktesting.NewFakeClock(time.Date(2026, 3, 29, 12, 0, 0, 123456789, time.UTC)),
 		nodes:     map[string]*node{},
 	}
@@ -203,10 +208,11 @@ func (w *world) addReplica() {
 	r.prober = NewProber(r.regions, w.clock, func(types.NamespacedName) {})
 	recorder := events.NewFakeRecorder(1000)
 	r.policies = &Reconciler{
-		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Prober: r.prober,
+		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
+		Prober: r.prober,
 	}
 	r.remediations = &remediation.Reconciler{
-		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions,
+		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
 		Notify: func(types.NamespacedName) {},
 	}
 	w.replicas = append(w.replicas, r)
@@ -226,6 +232,14 @@ func (w *world) apply(change ...func(*v1alpha1.RemediationPolicySpec)) {
 		c(&policy.Spec)
 	}
 	Expect(cluster.Client.Create(w.ctx, policy)).To(Succeed())
+}
+
+// together lets all instances be recovered at once, and evenAll even when all of them are down.
+func together(s *v1alpha1.RemediationPolicySpec) {
+	s.Limits.MaxConcurrent = new(intstr.FromString("100%"))
+}
+func evenAll(s *v1alpha1.RemediationPolicySpec) {
+	s.Limits.MaxUnhealthy = new(intstr.FromString("100%"))
 }
 
 func (w *world) key() client.ObjectKey {
@@ -249,6 +263,7 @@ func (w *world) edit(change func(*v1alpha1.RemediationPolicySpec)) {
 func (w *world) list() []v1alpha1.Remediation {
 	list := &v1alpha1.RemediationList{}
 	Expect(cluster.Client.List(w.ctx, list, client.InNamespace(w.namespace))).To(Succeed())
+	slices.SortStableFunc(list.Items, func(a, b v1alpha1.Remediation) int { return a.Spec.OpenTime.Compare(b.Spec.OpenTime.Time) })
 	return list.Items
 }
 
