@@ -262,7 +262,8 @@ type Evidence struct {
 	Output string `json:"output,omitempty"`
 }
 
-// CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent.
+// CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent. Only those that
+// Verify, which may be sent any number of times, are recorded after it.
 type CommandStatus struct {
 	// purpose is what the command is for.
 	// +required

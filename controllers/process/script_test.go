@@ -35,7 +35,7 @@ func TestScriptSizes(t *testing.T) {
 		c := check(processes[i])
 		probe, err := ProbeScript(c, testBinding)
 		g.Expect(err).NotTo(HaveOccurred())
-		verify, err := VerifyScript(c, testUID, testBinding)
+		verify, err := VerifyScript(c, testUID, testBinding, false)
 		g.Expect(err).NotTo(HaveOccurred())
 		command := recovery(c, "systemctl restart httpd")
 		scripts := []string{probe, verify, recoveryOf(command), "", recoveryOf(document(c)), recoveryOf(reboot(c))}

@@ -15,7 +15,12 @@ import (
 // verify looks as after a document or a reboot.
 func (n *node) verify(c Check, uid string) Verdict {
 	n.t.Helper()
-	script, err := VerifyScript(c, uid, testBinding)
+	return n.verifyOnce(c, uid, false)
+}
+
+func (n *node) verifyOnce(c Check, uid string, last bool) Verdict {
+	n.t.Helper()
+	script, err := VerifyScript(c, uid, testBinding, last)
 	n.Expect(err).NotTo(HaveOccurred())
 	return n.verdict(script)
 }
@@ -54,6 +59,19 @@ func TestVerifyGivesTheLockBack(t *testing.T) {
 		n.Expect(n.locked()).To(BeFalse())
 		n.Expect(n.sh("cat " + lockFolder + "/*")).To(Equal("released"))
 		n.Expect(n.sh("ls /run/ssm-remediator")).To(Equal("host\nlock"))
+	})
+}
+
+// TestLastVerifyGivesTheLockBack is a document that did not help: the next step of the ladder must find the node free.
+func TestLastVerifyGivesTheLockBack(t *testing.T) {
+	underEachShell(t, func(n *node) {
+		report, _ := n.recover(document(byFile()))
+		n.Expect(report.Result).To(Equal(ResultCleared), report.Message)
+		n.Expect(n.verifyOnce(byFile(), "other-uid", true).Health).To(Equal(v1alpha1.HealthUnhealthy))
+		n.Expect(n.locked()).To(BeTrue(), "it is not that of this recovery")
+		n.Expect(n.verifyOnce(byFile(), testUID, true).Health).To(Equal(v1alpha1.HealthUnhealthy))
+		n.sh("touch /run/healthy")
+		n.Expect(n.locked()).To(BeFalse())
 	})
 }
 
@@ -103,11 +121,11 @@ func TestVerifyMustNotBeSent(t *testing.T) {
 		"process": {check(v1alpha1.ProcessSpec{}), testUID, testBinding, "named in 0 ways"},
 		"braces":  {byCommand("echo {{x}}"), testUID, testBinding, "'{{'"},
 	} {
-		script, err := VerifyScript(test.check, test.uid, test.binding)
+		script, err := VerifyScript(test.check, test.uid, test.binding, false)
 		g.Expect(err).To(MatchError(ContainSubstring(test.message)), name)
 		g.Expect(script).To(BeEmpty(), name)
 	}
-	script, err := VerifyScript(byName("webserver"), testUID, testBinding)
+	script, err := VerifyScript(byName("webserver"), testUID, testBinding, true)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.HasPrefix(script, "# ssm-remediator probe\n")).To(BeTrue())
 }

@@ -55,6 +55,13 @@ func lookDue(remediation *v1alpha1.Remediation, last *look) time.Time {
 	return due
 }
 
+// lastOf tells whether a look that begins now is the last one, after which nothing of the attempt is left on the node: the time
+// is up, and the document is known to have ended.
+func lastOf(remediation *v1alpha1.Remediation, now time.Time) bool {
+	run := commandOf(remediation, v1alpha1.CommandPurposeRun)
+	return !now.Before(verifyEnd(remediation)) && runcommand.Status(run.Status).Final()
+}
+
 // verified is what came of a document or a reboot, by the last look at the process; nil as long as another look may tell more.
 func verified(remediation *v1alpha1.Remediation, last *look, now time.Time) *outcome {
 	if last == nil || !last.over {

@@ -120,7 +120,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope) error {
 func (r *Reconciler) sendLook(ctx context.Context, s *scope) (runcommand.Command, error) {
 	bound := binding(s.remediation, v1alpha1.CommandPurposeVerify)
 	how := lookCheck(s.remediation)
-	script, err := process.VerifyScript(how, string(s.remediation.UID), bound)
+	script, err := process.VerifyScript(how, string(s.remediation.UID), bound, lastOf(s.remediation, s.now))
 	if err != nil {
 		return runcommand.Command{}, err
 	}

@@ -8,7 +8,9 @@ verify() {
   trap 'status=$?; rm -rf -- "$work" 2>/dev/null; [ "$status" = 0 ] || exit 1' EXIT
   trap 'exit 1' HUP INT TERM
   examine
-  [ "$health" != Healthy ] || release
+  if [ "$health" = Healthy ] || [ -n "$SR_LAST" ]; then
+    release
+  fi
   say_verdict probed
   (sweep) </dev/null >/dev/null 2>&1 || :
   [ "$health" = Healthy ] || exit 1

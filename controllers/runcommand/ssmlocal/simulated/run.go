@@ -107,9 +107,12 @@ func (r *run) probe() {
 	if !r.examine() {
 		return
 	}
-	if r.verdict.Health != v1alpha1.HealthHealthy {
+	healthy := r.verdict.Health == v1alpha1.HealthHealthy
+	if !healthy {
 		r.exit = 1
-	} else if uid := r.script.parameters["SR_UID"]; uid != "" && r.node.lock.owner == uid && r.node.lock.engaged(r.state()) {
+	}
+	uid, last := r.script.parameters["SR_UID"], r.script.parameters["SR_LAST"] != ""
+	if (healthy || last) && uid != "" && r.node.lock.owner == uid && r.node.lock.engaged(r.state()) {
 		r.node.lock.release(r.now, r.plan)
 	}
 	r.sayVerdict("probed")

@@ -270,7 +270,7 @@ var situations = map[string][]event{
 		recover("", reboot).answers("Withheld/AlreadyRan started done"),
 		recover("touch /run/acted", by(otherUID)).answers("Withheld/OtherRecovery started done"),
 		starts,
-		verify(uid).answers("Healthy/CheckPassed"),
+		verify(uid, false).answers("Healthy/CheckPassed"),
 		recover("touch /run/acted", by(otherUID)).answers("Withheld/OtherRecovery started done"),
 	},
 	"no reboot": {
@@ -282,12 +282,20 @@ var situations = map[string][]event{
 	"a document": {
 		recover("", document).answers("Cleared/CheckFailed Unhealthy/CheckFailed started probed done"),
 		recover("", document).answers("Withheld/AlreadyRan started done"),
-		verify(uid).answers("Unhealthy/CheckFailed"),
+		verify(uid, false).answers("Unhealthy/CheckFailed"),
 		recover("touch /run/acted", by(otherUID)).answers("Withheld/OtherRecovery started done"),
 		starts,
-		verify(otherUID).answers("Healthy/CheckPassed"),
+		verify(otherUID, false).answers("Healthy/CheckPassed"),
 		recover("touch /run/acted", by(otherUID)).answers("Withheld/OtherRecovery started done"),
-		verify(uid).answers("Healthy/CheckPassed"),
+		verify(uid, false).answers("Healthy/CheckPassed"),
+		recover("touch /run/acted", by(otherUID)).answers("NotNeeded/CheckPassed"),
+	},
+	"a document that did not help": {
+		recover("", document).answers("Cleared/CheckFailed"),
+		verify(otherUID, true).answers("Unhealthy/CheckFailed"),
+		recover("touch /run/acted", by(otherUID)).answers("Withheld/OtherRecovery started done"),
+		verify(uid, true).answers("Unhealthy/CheckFailed"),
+		starts,
 		recover("touch /run/acted", by(otherUID)).answers("NotNeeded/CheckPassed"),
 	},
 	"no document": {
