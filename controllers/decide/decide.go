@@ -120,7 +120,7 @@ func holdsSlot(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance)
 	switch {
 	case !ok:
 		return false
-	case last.Running():
+	case slices.ContainsFunc(i.Attempts, Attempt.Running):
 		return true
 	default:
 		return !last.healed() && last.backoffUntil(spec.Limits).After(now)
@@ -131,7 +131,7 @@ func holdsSlot(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance)
 // only puts it off.
 func one(now time.Time, spec *v1alpha1.RemediationPolicySpec, i *Instance, forbidden *Wait) Decision {
 	last, _ := newest(i.Attempts)
-	wait := cmp.Or(inProgress(last), notDown(i.State), forbidden, backingOff(now, spec, last), exhausted(now, spec, i.Attempts),
+	wait := cmp.Or(inProgress(i.Attempts), notDown(i.State), forbidden, backingOff(now, spec, last), exhausted(now, spec, i.Attempts),
 		awaitingProbe(now, spec, i.State, last))
 	if wait != nil {
 		return Decision{InstanceID: i.ID, Wait: wait}
@@ -154,16 +154,19 @@ func notDown(s State) *Wait {
 	}
 }
 
-// inProgress waits for the end of the last attempt.
-func inProgress(last Attempt) *Wait {
-	switch {
-	case last.Sequence == 0 || !last.Running():
-		return nil
-	case !last.NotAfter.IsZero():
-		return &Wait{v1alpha1.BlockedInProgress, fmt.Sprintf("Remediation %s is being opened", last.Name), last.NotAfter}
-	default:
-		return &Wait{Reason: v1alpha1.BlockedInProgress, Message: fmt.Sprintf("Remediation %s is running", last.Name)}
+// inProgress waits for the end of an attempt. As a rule that is the last one; an older one runs when its result was lost, as by
+// restoring it without its status.
+func inProgress(attempts []Attempt) *Wait {
+	for _, a := range slices.Backward(attempts) {
+		switch {
+		case !a.Running():
+		case !a.NotAfter.IsZero():
+			return &Wait{v1alpha1.BlockedInProgress, fmt.Sprintf("Remediation %s is being opened", a.Name), a.NotAfter}
+		default:
+			return &Wait{Reason: v1alpha1.BlockedInProgress, Message: fmt.Sprintf("Remediation %s is running", a.Name)}
+		}
 	}
+	return nil
 }
 
 // backingOff waits until the backoff of the last attempt is over.

@@ -4,6 +4,7 @@
 package remediation
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -60,7 +61,7 @@ func unreported(i runcommand.Invocation, err error) *outcome {
 		// What the script prints is on its way before it goes on, and the agent has reported all of it.
 		return &outcome{v1alpha1.ResultWithheld, fmt.Sprintf(
 			"the script was ended on the node before it acted (%s, exit code %d)", i.StatusText, i.ResponseCode)}
-	case i.Status == runcommand.StatusDeliveryTimedOut:
+	case i.Status == runcommand.StatusDeliveryTimedOut && errors.Is(err, process.ErrNoVerdict):
 		return undelivered()
 	default:
 		return lost(fmt.Sprintf("the command ended without a report of the node (%s, exit code %d); whether the step ran is not known",
