@@ -59,7 +59,7 @@ const (
 	// over the fleet that did not recover their instance. A change of the spec ends it, or ssm-remediator.io/reset-at.
 	ReasonRecoveryIneffective = "RecoveryIneffective"
 	// ReasonTooManyUnhealthy is the reason of RemediationAllowed=False while more instances are down than limits.maxUnhealthy, and
-	// until two periods of probes after that.
+	// until two rounds of probes after that.
 	ReasonTooManyUnhealthy = "TooManyUnhealthy"
 	// ReasonSilenced is the reason of RemediationAllowed=False until the time of the annotation
 	// ssm-remediator.io/silenced-until of the policy or of its Namespace.

@@ -3,13 +3,14 @@
 
 package v1alpha1
 
-// OutputSpec says what becomes of what recoveries print. Probes never write anywhere.
+// OutputSpec says what becomes of what the commands of a recovery print. Probes never write anywhere.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.s3KeyPrefix) || has(self.s3Bucket)",message="s3KeyPrefix goes with s3Bucket; remove it or set s3Bucket"
 type OutputSpec struct {
 	// keep says whether the output of a step is kept in the status of the
-	// Remediation: Always, OnFailure or Never. What is not kept is not printed by
-	// the command either, so that AWS does not keep it. Defaults to OnFailure.
+	// Remediation: Always, OnFailure or Never. What is not kept of a command is
+	// not printed by it either, so that AWS does not keep it; what a document
+	// prints AWS keeps in any case. Defaults to OnFailure.
 	// +kubebuilder:default=OnFailure
 	// +optional
 	Keep KeepOutput `json:"keep,omitempty"`

@@ -111,7 +111,7 @@ type RemediationSpec struct {
 	NotAfter metav1.MicroTime `json:"notAfter"`
 
 	// ttlSecondsAfterFinished is how long the record is kept after its end, in
-	// seconds; longer where limits still need it.
+	// seconds. It is not less than the windows of the limits were then.
 	// +kubebuilder:validation:Minimum=0
 	// +required
 	TTLSecondsAfterFinished int32 `json:"ttlSecondsAfterFinished"`
@@ -262,8 +262,8 @@ type Evidence struct {
 	Output string `json:"output,omitempty"`
 }
 
-// CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent. Only those that
-// Verify, which may be sent any number of times, are recorded after it.
+// CommandStatus is one SSM command. The intent is recorded before it is sent; what is not recorded is not sent. Those that
+// Verify may be sent any number of times.
 type CommandStatus struct {
 	// purpose is what the command is for.
 	// +required

@@ -87,6 +87,10 @@ type RemediationPolicyStatus struct {
 	// +optional
 	Breaker *BreakerStatus `json:"breaker,omitempty"`
 
+	// ineffective is there while limits.stopAfterIneffective forbids recovery.
+	// +optional
+	Ineffective *IneffectiveStatus `json:"ineffective,omitempty"`
+
 	// resetTime is the time before which attempts no longer count, by the
 	// annotation ssm-remediator.io/reset-at.
 	// +optional
@@ -108,8 +112,9 @@ type RemediationPolicyStatus struct {
 	// +optional
 	Opening []OpeningRemediation `json:"opening,omitempty"`
 
-	// opened names the last Remediations, at most 100, that were in opening and
-	// were seen to be there. A cache that holds them lacks no older one.
+	// opened are the uids of the last Remediations, at most 100, that were in
+	// opening and were seen to be there, and the names of those that were not
+	// seen. A cache that holds them all lacks no older one.
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MaxLength=63
 	// +listType=set
@@ -132,9 +137,24 @@ type BreakerStatus struct {
 	Limit int32 `json:"limit"`
 
 	// belowTime is since when no more than limit are down; absent while more are.
-	// Two periods of probes later the breaker lets go.
+	// Two rounds of probes later the breaker lets go.
 	// +optional
 	BelowTime *metav1.MicroTime `json:"belowTime,omitempty"`
+}
+
+// IneffectiveStatus says that the recovery of a spec does not help.
+type IneffectiveStatus struct {
+	// generation of the policy whose recovery it is.
+	// +required
+	Generation int64 `json:"generation"`
+
+	// time is when limits.stopAfterIneffective was reached.
+	// +required
+	Time metav1.MicroTime `json:"time"`
+
+	// attempts is how many in a row had not recovered their instance then.
+	// +required
+	Attempts int32 `json:"attempts"`
 }
 
 // ReasonCount counts instances.

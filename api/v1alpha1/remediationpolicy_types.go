@@ -230,7 +230,7 @@ type LimitsSpec struct {
 	// nothing is touched, because then something else is wrong than the
 	// instances. A number, or a percentage of the targets, rounded down, which is
 	// never taken for less than 3. It lets go when no more than this many have
-	// been down for two periods of probes. Defaults to 50%.
+	// been down for two rounds of probes. Defaults to 50%.
 	// +kubebuilder:default="50%"
 	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:MaxLength=5

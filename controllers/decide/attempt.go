@@ -13,7 +13,9 @@ import (
 
 // Attempt is what the limits need to know of a Remediation.
 type Attempt struct {
-	Name     string
+	Name string
+	// UID is empty for a claim.
+	UID      string
 	Sequence int64
 	// Number is the number of the attempt within its incident, from 1.
 	Number int32
@@ -35,6 +37,7 @@ type Attempt struct {
 func AttemptOf(r *v1alpha1.Remediation, policy *v1alpha1.RemediationPolicy) Attempt {
 	a := Attempt{
 		Name:     r.Name,
+		UID:      string(r.UID),
 		Sequence: r.Spec.Sequence,
 		Number:   r.Spec.Attempt,
 		Step:     r.Spec.StepIndex,

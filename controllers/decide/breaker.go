@@ -38,9 +38,12 @@ type census struct {
 	// down are the Unhealthy instances.
 	down int
 	// open are those that the answers still to come may add: a probe has failed once, the round under way has not been answered,
-	// or nothing is known yet.
+	// nothing is known yet, or it was down when it was last looked at, and its agent is there.
 	open int
 }
+
+// gone reports whether the inventory says that the node is not there: it may stay so for weeks, and nothing can be done to it.
+func gone(s *State) bool { return s.Reason == ReasonNodeNotManaged || s.Reason == ReasonNodeOffline }
 
 func count(instances []Instance) census {
 	var c census
@@ -49,7 +52,7 @@ func count(instances []Instance) census {
 		switch {
 		case s.Health == v1alpha1.HealthUnhealthy:
 			c.down++
-		case instances[i].Pending, s.Failures > 0, s.Reason == ReasonNotProbed:
+		case instances[i].Pending, s.Failures > 0, s.Reason == ReasonNotProbed, s.Health == v1alpha1.HealthUnknown && s.WasDown && !gone(s):
 			c.open++
 		}
 	}
@@ -57,8 +60,8 @@ func count(instances []Instance) census {
 }
 
 // Breaker is status.breaker after a look at the instances, nil while recovery may run. It opens as soon as more than
-// limits.maxUnhealthy are down, and lets go when no more than that were down for two periods, in which each instance was
-// probed again: one that lets go at once would flap around the limit.
+// limits.maxUnhealthy are down, and lets go when no more than that were down for the time of two rounds, in which each instance
+// was probed again: one that lets go at once would flap around the limit.
 func Breaker(
 	now time.Time, spec *v1alpha1.RemediationPolicySpec, targets int, instances []Instance, recorded *v1alpha1.BreakerStatus,
 ) *v1alpha1.BreakerStatus {
@@ -84,26 +87,32 @@ func Breaker(
 	return next
 }
 
-// letsGo is when a breaker lets go that is below its limit. A round of probes that begins after BelowTime begins within one
-// period, and is over within another.
+// lateness is how much longer than a period a round of probes may take.
+const lateness = 30 * time.Second
+
+// letsGo is when a breaker lets go that is below its limit. A round of probes that begins after BelowTime begins within that
+// of a round, and is over within another.
 func letsGo(spec *v1alpha1.RemediationPolicySpec, b *v1alpha1.BreakerStatus) time.Time {
-	return b.BelowTime.Add(2 * seconds(spec.Probe.PeriodSeconds))
+	return b.BelowTime.Add(2 * (seconds(spec.Probe.PeriodSeconds) + lateness))
 }
 
 // tooMany waits for an open breaker.
-func tooMany(spec *v1alpha1.RemediationPolicySpec, b *v1alpha1.BreakerStatus) *Wait {
+func tooMany(now time.Time, spec *v1alpha1.RemediationPolicySpec, b *v1alpha1.BreakerStatus) *Wait {
 	if b == nil {
 		return nil
 	}
 	w := &Wait{Reason: v1alpha1.ReasonTooManyUnhealthy}
 	if b.BelowTime == nil {
 		w.Message = fmt.Sprintf("more than %d instances are down (limits.maxUnhealthy), so something else is wrong than the instances; "+
-			"nothing is touched before no more than that are down for two periods of probes", b.Limit)
+			"nothing is touched before no more than that are down for two rounds of probes", b.Limit)
 		return w
 	}
-	w.Until = letsGo(spec, b)
+	if at := letsGo(spec, b); at.After(now) {
+		// Past it, it waits for answers.
+		w.Until = at
+	}
 	w.Message = fmt.Sprintf("%d instances were down at once, more than %d (limits.maxUnhealthy); no more than that are now, and recovery "+
-		"goes on when that has lasted for two periods of probes", b.Unhealthy, b.Limit)
+		"goes on when that has lasted for two rounds of probes", b.Unhealthy, b.Limit)
 	return w
 }
 
@@ -113,6 +122,7 @@ func undecided(spec *v1alpha1.RemediationPolicySpec, targets int, instances []In
 	if c.down+c.open <= limit {
 		return nil
 	}
+	// Without the numbers, which change with every answer.
 	return &Wait{Reason: v1alpha1.BlockedAwaitingRound, Message: fmt.Sprintf(
-		"%d instances are down and %d have not answered yet: together more than %d (limits.maxUnhealthy)", c.down, c.open, limit)}
+		"the answers that are still to come may show more than %d instances down (limits.maxUnhealthy)", limit)}
 }

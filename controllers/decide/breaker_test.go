@@ -72,11 +72,15 @@ func TestBreaker(t *testing.T) {
 		"suspects do not open it":                   {fleetOf(100, 50, 50, 0), nil, nil},
 		"still more: as it was recorded":            {fleetOf(100, 55, 0, 0), open, open},
 		"no more than may be: that is written down": {fleetOf(100, 50, 0, 0), open, below(0)},
-		"and stays so for two periods":              {fleetOf(100, 40, 0, 0), below(59), below(59)},
-		"after which it lets go":                    {fleetOf(100, 50, 0, 0), below(60), nil},
-		"more again begin anew":                     {fleetOf(100, 51, 0, 0), below(59), open},
+		"and stays so for two rounds":               {fleetOf(100, 40, 0, 0), below(119), below(119)},
+		"after which it lets go":                    {fleetOf(100, 50, 0, 0), below(120), nil},
+		"more again begin anew":                     {fleetOf(100, 51, 0, 0), below(119), open},
 		"what is not known does not begin the time": {fleetOf(100, 50, 1, 0), open, open},
-		"nor end it":                                {fleetOf(100, 50, 0, 1), below(70), below(70)},
+		"one that was down and does not answer is not known": {
+			append(fleetOf(99, 50, 0, 0), Instance{State: State{Health: v1alpha1.HealthUnknown, Reason: "NoAnswer", WasDown: true}}), open, open},
+		"one that was down and is offline does not count": {
+			append(fleetOf(99, 50, 0, 0), Instance{State: State{Health: v1alpha1.HealthUnknown, Reason: ReasonNodeOffline, WasDown: true}}), open, below(0)},
+		"nor end it": {fleetOf(100, 50, 0, 1), below(130), below(130)},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

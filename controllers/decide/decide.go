@@ -57,7 +57,7 @@ func Fleet(
 ) []Decision {
 	so := try(instances)
 	most, taken := MaxConcurrent(spec.Limits.MaxConcurrent, targets), slots(now, spec, instances)
-	stop := cmp.Or(so.ineffective(spec), undecided(spec, targets, instances))
+	unknown := undecided(spec, targets, instances)
 	var decisions []Decision
 	opening := 0
 	for _, i := range inOrder(instances) {
@@ -65,9 +65,10 @@ func Fleet(
 			continue
 		}
 		decision := one(now, spec, i, forbidden)
-		// One that holds a place already waits, for its attempt or its backoff.
-		if decision.Act != nil {
-			decision.Wait = cmp.Or(stop, full(taken+opening, most), so.unproven(spec, opening))
+		// One that holds a place already waits, for its attempt or its backoff. One that needs a place is not probed for it before
+		// there is one.
+		if decision.Act != nil || decision.Wait.Reason == v1alpha1.BlockedAwaitingProbe {
+			decision.Wait = cmp.Or(full(taken+opening, most), so.unproven(spec, opening), decision.Wait, unknown)
 		}
 		if decision.Wait != nil {
 			decision.Act = nil
@@ -218,7 +219,11 @@ func next(spec *v1alpha1.RemediationPolicySpec, s State, last Attempt) *Act {
 // over reports whether the incident of the last attempt is over: since then the instance was seen healthy for the stable
 // time, or, as far as is known, that attempt healed it that long before the first failure.
 func over(s State, last Attempt, stable time.Duration) bool {
-	if s.Spell.End.After(last.EndTime) && s.Spell.End.Sub(s.Spell.Start) >= stable {
+	begin := s.Spell.Start
+	if begin.Before(last.EndTime) {
+		begin = last.EndTime
+	}
+	if s.Spell.End.Sub(begin) >= stable {
 		return true
 	}
 	return last.healed() && !s.FirstFailure.Before(last.EndTime.Add(stable))

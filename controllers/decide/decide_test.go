@@ -91,6 +91,14 @@ func TestFleetDecidesForOneInstance(t *testing.T) {
 			}(),
 			wantAct: &Act{Sequence: 2, Number: 1, Step: 0},
 		},
+		"healthy mostly before the attempt does not count either": {
+			instance: func() Instance {
+				i := down("i-1", 8500, ended(1, 1, 0, v1alpha1.ResultIneffective, 9000))
+				i.State.Spell = Spell{Start: ago(20000), End: ago(8500)}
+				return i
+			}(),
+			wantAct: &Act{Sequence: 2, Number: 2, Step: 1},
+		},
 		"healthy before the attempt does not count": {
 			instance: func() Instance {
 				i := down("i-1", 9500, ended(1, 1, 0, v1alpha1.ResultIneffective, 9000))

@@ -49,7 +49,8 @@ func Forbidden(now time.Time, policy *v1alpha1.RemediationPolicy, around Surroun
 		Paused(policy, around),
 		silenced(now, "of the policy", policy.Annotations),
 		silenced(now, "of the Namespace", around.Namespace),
-		tooMany(&policy.Spec, policy.Status.Breaker),
+		doesNotHelp(policy),
+		tooMany(now, &policy.Spec, policy.Status.Breaker),
 		outsideWindows(now, windows),
 	)
 }

@@ -49,6 +49,25 @@ func TestForbidden(t *testing.T) {
 				p.Annotations = map[string]string{v1alpha1.AnnotationSilencedUntil: "tomorrow"}
 			},
 		},
+		"a recovery that does not help": {
+			policy: func(p *v1alpha1.RemediationPolicy) {
+				p.Status.Ineffective = &v1alpha1.IneffectiveStatus{Time: metav1.NewMicroTime(ago(60)), Attempts: 5}
+			},
+			reason: v1alpha1.ReasonRecoveryIneffective, text: "5 attempts in a row",
+		},
+		"one of another spec": {
+			policy: func(p *v1alpha1.RemediationPolicy) {
+				p.Status.Ineffective = &v1alpha1.IneffectiveStatus{Generation: 7, Time: metav1.NewMicroTime(ago(60)), Attempts: 5}
+			},
+		},
+		"the breaker, past its time, which waits for answers": {
+			policy: func(p *v1alpha1.RemediationPolicy) {
+				p.Status.Breaker = &v1alpha1.BreakerStatus{
+					OpenTime: metav1.NewMicroTime(ago(600)), Unhealthy: 60, Limit: 50, BelowTime: new(metav1.NewMicroTime(ago(500))),
+				}
+			},
+			reason: v1alpha1.ReasonTooManyUnhealthy, text: "60 instances were down at once",
+		},
 		"the breaker": {
 			policy: func(p *v1alpha1.RemediationPolicy) {
 				p.Status.Breaker = &v1alpha1.BreakerStatus{OpenTime: metav1.NewMicroTime(ago(60)), Unhealthy: 60, Limit: 50}
@@ -61,7 +80,7 @@ func TestForbidden(t *testing.T) {
 					OpenTime: metav1.NewMicroTime(ago(60)), Unhealthy: 60, Limit: 50, BelowTime: new(metav1.NewMicroTime(ago(10))),
 				}
 			},
-			reason: v1alpha1.ReasonTooManyUnhealthy, until: ago(-50), text: "60 instances were down at once",
+			reason: v1alpha1.ReasonTooManyUnhealthy, until: ago(-110), text: "60 instances were down at once",
 		},
 	}
 	for name, test := range tests {

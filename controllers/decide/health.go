@@ -16,6 +16,10 @@ const (
 	ReasonNotProbed = "NotProbed"
 	// ReasonConfirming means that a probe failed, and the threshold is not reached yet.
 	ReasonConfirming = "Confirming"
+	// ReasonNodeNotManaged means that the node is not in the inventory of Systems Manager.
+	ReasonNodeNotManaged = "NodeNotManaged"
+	// ReasonNodeOffline means that the agent has not been heard of lately.
+	ReasonNodeOffline = "NodeOffline"
 )
 
 // Observation is what one probe of one instance found.
@@ -48,6 +52,8 @@ type State struct {
 	Source v1alpha1.DetectionSource
 	// DownTime is when the threshold was reached; zero while it is not.
 	DownTime time.Time
+	// WasDown is whether the last probe that the node answered found the process down.
+	WasDown bool
 	// Spell is the last time that the instance was Healthy, once that has ended.
 	Spell Spell
 	// Last is the newest observation.
@@ -72,6 +78,9 @@ func (s State) Observe(o Observation, probe v1alpha1.ProbeSpec) State {
 		return s
 	}
 	s.Last = o
+	if o.Health != v1alpha1.HealthUnknown {
+		s.WasDown = o.Health == v1alpha1.HealthUnhealthy
+	}
 	switch o.Health {
 	case v1alpha1.HealthHealthy:
 		return s.succeeded(o, probe)
@@ -107,7 +116,10 @@ func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
 		s = s.become(v1alpha1.HealthUnhealthy, o.Reason, o.Message, o.ReadTime)
 		s.FirstFailure = first
 	case s.Health != v1alpha1.HealthHealthy:
-		s.Reason = ReasonConfirming
+		// One that was Held is not any more.
+		first, source := s.FirstFailure, s.Source
+		s = s.become(v1alpha1.HealthUnknown, ReasonConfirming, "", o.ReadTime)
+		s.FirstFailure, s.Source = first, source
 		s.Message = fmt.Sprintf("%d of %d failed probes in a row: %s", s.Failures, probe.FailureThreshold, o.Message)
 	}
 	if s.Failures >= probe.FailureThreshold && s.DownTime.IsZero() {

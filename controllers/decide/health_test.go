@@ -43,7 +43,7 @@ func TestThresholds(t *testing.T) {
 		"two failures in a row are":                      {2, 1, healths{healthy, unhealthy, unhealthy}, unhealthy, "R", true},
 		"two failures with a success between are not":    {2, 1, healths{unhealthy, healthy, unhealthy}, healthy, "R", false},
 		"two failures with a silence between are not":    {2, 1, healths{unhealthy, unknown, unhealthy}, unknown, ReasonConfirming, false},
-		"two failures with a hold between are not":       {2, 1, healths{unhealthy, held, unhealthy}, held, ReasonConfirming, false},
+		"two failures with a hold between are not":       {2, 1, healths{unhealthy, held, unhealthy}, unknown, ReasonConfirming, false},
 		"a threshold of one":                             {1, 1, healths{unhealthy}, unhealthy, "R", true},
 		"silence takes a down instance out of action":    {2, 1, healths{unhealthy, unhealthy, unknown}, unknown, "R", false},
 		"a hold takes a down instance out of action":     {2, 1, healths{unhealthy, unhealthy, held}, held, "R", false},

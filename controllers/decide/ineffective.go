@@ -7,6 +7,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 )
@@ -46,19 +49,35 @@ func try(instances []Instance) trial {
 	return t
 }
 
-// Ineffective says why nothing more is to be sent under this spec, when its attempts do not help; nil otherwise.
-func Ineffective(spec *v1alpha1.RemediationPolicySpec, instances []Instance) *Wait {
-	return try(instances).ineffective(spec)
+// Ineffective is status.ineffective after a look at the attempts, nil while the recovery may help. It outlives the attempts that
+// it was concluded from, and ends with the spec, by a reset, or when an attempt that was under way has helped after all.
+func Ineffective(now time.Time, policy *v1alpha1.RemediationPolicy, instances []Instance) *v1alpha1.IneffectiveStatus {
+	recorded, t := policy.Status.Ineffective, try(instances)
+	if recorded != nil && recorded.Generation != policy.Generation {
+		recorded = nil
+	}
+	reset := policy.Status.ResetTime
+	switch {
+	case recorded == nil && t.inRow >= int(policy.Spec.Limits.StopAfterIneffective):
+		return &v1alpha1.IneffectiveStatus{
+			Generation: policy.Generation, Time: metav1.NewMicroTime(now), Attempts: int32(t.inRow),
+		}
+	case recorded == nil, t.proven && t.inRow == 0, reset != nil && !reset.Time.Before(recorded.Time.Time):
+		return nil
+	}
+	return recorded
 }
 
-func (t trial) ineffective(spec *v1alpha1.RemediationPolicySpec) *Wait {
-	if t.inRow >= int(spec.Limits.StopAfterIneffective) {
-		return &Wait{Reason: v1alpha1.ReasonRecoveryIneffective, Message: fmt.Sprintf(
-			"the last %d attempts over the fleet did not recover their instances (limits.stopAfterIneffective): the recovery seems "+
-				"to be wrong, not the nodes; look at the Remediations and change the spec, or annotate the policy with %s", t.inRow,
-			v1alpha1.AnnotationResetAt)}
+// doesNotHelp waits for what ends status.ineffective.
+func doesNotHelp(policy *v1alpha1.RemediationPolicy) *Wait {
+	i := policy.Status.Ineffective
+	if i == nil || i.Generation != policy.Generation {
+		return nil
 	}
-	return nil
+	return &Wait{Reason: v1alpha1.ReasonRecoveryIneffective, Message: fmt.Sprintf(
+		"%d attempts in a row over the fleet did not recover their instances (limits.stopAfterIneffective): the recovery seems to be "+
+			"wrong, not the nodes; look at the Remediations and change the spec, or annotate the policy with %s", i.Attempts,
+		v1alpha1.AnnotationResetAt)}
 }
 
 // unproven waits while as many attempts are under way as may turn out not to help, and none has helped so far.

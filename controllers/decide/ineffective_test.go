@@ -6,8 +6,10 @@ package decide
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -68,7 +70,9 @@ func TestARecoveryThatDoesNotHelpIsStopped(t *testing.T) {
 			}
 			act := 0
 			waits := map[string]bool{}
-			for _, d := range Fleet(noon, spec, 100, instances, nil) {
+			policy := &v1alpha1.RemediationPolicy{Spec: *spec}
+			policy.Status.Ineffective = Ineffective(noon, policy, instances)
+			for _, d := range Fleet(noon, spec, 100, instances, Forbidden(noon, policy, Surroundings{})) {
 				g.Expect(d.Act == nil).NotTo(Equal(d.Wait == nil), "either acts or waits")
 				if d.Act != nil {
 					act++
@@ -82,6 +86,37 @@ func TestARecoveryThatDoesNotHelpIsStopped(t *testing.T) {
 			} else {
 				g.Expect(waits).To(Equal(map[string]bool{test.want: true}))
 			}
+		})
+	}
+}
+
+func TestIneffectiveOutlivesTheAttempts(t *testing.T) {
+	recorded := &v1alpha1.IneffectiveStatus{Generation: 2, Time: metav1.NewMicroTime(ago(600)), Attempts: 5}
+	helped := ended(1, 1, 0, v1alpha1.ResultRecovered, 60)
+	helped.Current = true
+	did := ended(1, 1, 0, v1alpha1.ResultIneffective, 60)
+	did.Current = true
+	tests := map[string]struct {
+		generation int64
+		reset      time.Time
+		attempts   []Attempt
+		want       *v1alpha1.IneffectiveStatus
+	}{
+		"their records are gone":     {generation: 2, want: recorded},
+		"one more that did not help": {generation: 2, attempts: []Attempt{did}, want: recorded},
+		"one under way that helped":  {generation: 2, attempts: []Attempt{helped}},
+		"a reset since":              {generation: 2, reset: ago(10)},
+		"a reset before":             {generation: 2, reset: ago(700), want: recorded},
+		"another spec":               {generation: 3},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			policy := &v1alpha1.RemediationPolicy{Spec: *defaults()}
+			policy.Generation, policy.Status.Ineffective = test.generation, recorded
+			if !test.reset.IsZero() {
+				policy.Status.ResetTime = new(metav1.NewMicroTime(test.reset))
+			}
+			NewWithT(t).Expect(Ineffective(noon, policy, []Instance{{ID: "i-1", Attempts: test.attempts}})).To(Equal(test.want))
 		})
 	}
 }

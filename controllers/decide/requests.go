@@ -169,7 +169,8 @@ func readTime(value string) (time.Time, error) {
 	if year := at.UTC().Year(); year < 1 || year > 9999 {
 		return time.Time{}, fmt.Errorf("reading a time: there is no year %d", year)
 	}
-	return at, nil
+	// In the precision of the API, with which it is compared.
+	return at.Truncate(time.Microsecond), nil
 }
 
 // shown is a value as it is acknowledged. It is not cut within a character, which would not come back as it was written.

@@ -14,15 +14,19 @@ import (
 // stays: an attempt within the window of limits.attempts, the newest one of an instance until its backoff and the time that
 // ends its incident have passed, and as many of the present spec as limits.stopAfterIneffective counts. byInstance holds each
 // instance's attempts, the oldest first.
-func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, byInstance map[string][]Attempt) []string {
+func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []Instance) []string {
 	var finished, free []Attempt
-	for _, attempts := range byInstance {
+	for i := range instances {
+		attempts, health := instances[i].Attempts, instances[i].State.Health
+		// Where the process does not run, the ladder goes on from the newest one.
+		goesOn := health != v1alpha1.HealthHealthy && health != ""
 		for n, a := range attempts {
 			if a.Running() {
 				continue
 			}
 			finished = append(finished, a)
-			if !needed(now, spec, a, n == len(attempts)-1) {
+			newest := n == len(attempts)-1
+			if !needed(now, spec, a, newest) && !(newest && goesOn) {
 				free = append(free, a)
 			}
 		}

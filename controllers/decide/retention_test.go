@@ -12,10 +12,6 @@ import (
 )
 
 func TestPrunable(t *testing.T) {
-	named := func(name string, a Attempt) Attempt {
-		a.Name = name
-		return a
-	}
 	current := func(a Attempt) Attempt {
 		a.Current = true
 		return a
@@ -66,7 +62,29 @@ func TestPrunable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			spec := defaults()
 			spec.History.Limit = test.limit
-			NewWithT(t).Expect(Prunable(noon, spec, test.attempts)).To(Equal(test.want))
+			NewWithT(t).Expect(Prunable(noon, spec, withAttempts(test.attempts))).To(Equal(test.want))
 		})
 	}
+}
+
+// withAttempts are healthy instances.
+func withAttempts(byInstance map[string][]Attempt) []Instance {
+	var instances []Instance
+	for id, attempts := range byInstance {
+		instances = append(instances, Instance{ID: id, State: State{Health: v1alpha1.HealthHealthy}, Attempts: attempts})
+	}
+	return instances
+}
+
+func TestPrunableKeepsTheLastAttemptWhereTheProcessIsDown(t *testing.T) {
+	spec := defaults()
+	spec.History.Limit = 1
+	still := down("i-1", 90000, named("a", ended(1, 1, 0, v1alpha1.ResultFailed, 90000)), named("b", ended(2, 2, 1, v1alpha1.ResultFailed, 80000)))
+	gone := Instance{ID: "i-2", Attempts: []Attempt{named("c", ended(1, 1, 0, v1alpha1.ResultFailed, 85000))}}
+	NewWithT(t).Expect(Prunable(noon, spec, []Instance{still, gone})).To(Equal([]string{"a", "c"}))
+}
+
+func named(name string, a Attempt) Attempt {
+	a.Name = name
+	return a
 }

@@ -74,8 +74,10 @@ func (w window) begin(after time.Time) time.Time {
 	return next
 }
 
-// skipped is the first time between two others at which the clocks were set forward past a beginning; zero when there is
-// none. The cron library leaves such a beginning out, and a window that denies would not be there for that night.
+// skipped is the first beginning between two times that the cron library does not see, because the clocks are set forward; zero
+// when there is none. One that the change leaves out begins with it: otherwise a window that denies would not be there for
+// that night. And where the clocks are changed at midnight, the library passes over all of that day when it comes from the
+// day before.
 func (w window) skipped(after, before time.Time) time.Time {
 	for at := after; ; {
 		_, change := at.In(w.zone).ZoneBounds()
@@ -86,8 +88,13 @@ func (w window) skipped(after, before time.Time) time.Time {
 		_, offset := change.In(w.zone).Zone()
 		// As the old clock would have gone on.
 		missed := w.schedule.Next(change.Add(-time.Second).In(time.FixedZone(name, old)))
-		if gap := time.Duration(offset-old) * time.Second; gap > 0 && missed.Before(change.Add(gap)) {
-			return change
+		if gap := time.Duration(offset-old) * time.Second; gap > 0 {
+			if missed.Before(change.Add(gap)) {
+				return change
+			}
+			if after := w.schedule.Next(change.Add(-time.Second).In(w.zone)); after.Before(before) {
+				return after
+			}
 		}
 		at = change
 	}

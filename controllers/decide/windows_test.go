@@ -60,6 +60,10 @@ func TestWindows(t *testing.T) {
 		"the hour that is left out, allowed": {[]v1alpha1.MaintenanceWindow{allow("30 2 * * *", hour, berlin)}, "2026-03-28T12:00:00Z", "2026-03-29T01:00:00Z"},
 		"after it, at the usual time again":  {[]v1alpha1.MaintenanceWindow{allow("30 2 * * *", hour, berlin)}, "2026-03-29T12:00:00Z", "2026-03-30T00:30:00Z"},
 		"a window over the hour left out":    {[]v1alpha1.MaintenanceWindow{allow("30 1 * * *", hour, berlin)}, "2026-03-29T01:15:00Z", ""},
+		// In Cairo the clocks are changed at midnight: 24 April 2026, a Friday, begins at 01:00, which is 22:00 UTC of the day before.
+		"a day that begins an hour later": {[]v1alpha1.MaintenanceWindow{deny("0 2 * * 5", hour, "Africa/Cairo")}, "2026-04-23T23:30:00Z", "2026-04-24T00:00:00Z"},
+		"and the hour that it lacks":      {[]v1alpha1.MaintenanceWindow{deny("30 0 * * 5", hour, "Africa/Cairo")}, "2026-04-23T22:15:00Z", "2026-04-23T23:00:00Z"},
+		"the window of that day is next":  {[]v1alpha1.MaintenanceWindow{allow("0 2 * * 5", hour, "Africa/Cairo")}, "2026-04-22T12:00:00Z", "2026-04-23T23:00:00Z"},
 		// In New York 01:00 to 02:00 comes twice on 1 November 2026: at 05:00 and at 06:00 UTC.
 		"the hour that comes twice, first":  {[]v1alpha1.MaintenanceWindow{deny("30 1 * * *", hour, newYork)}, "2026-11-01T05:45:00Z", "2026-11-01T07:30:00Z"},
 		"the hour that comes twice, second": {[]v1alpha1.MaintenanceWindow{deny("30 1 * * *", hour, newYork)}, "2026-11-01T06:45:00Z", "2026-11-01T07:30:00Z"},

@@ -23,7 +23,11 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 	if s.intended == "" {
 		return nil
 	}
-	veto, err := r.veto(ctx, r.Live, s)
+	// The deadline is set before the last look: a process that was stopped after it finds its time up when it wakes, and does
+	// not send. A document has no other fence.
+	sending, cancel := context.WithTimeout(ctx, lookAndSend)
+	defer cancel()
+	veto, err := r.veto(sending, r.Live, s)
 	if err != nil {
 		// This pass has not sent, and knows it: the intent can be taken back.
 		return errors.Join(err, r.takeBack(ctx, s))
@@ -38,18 +42,20 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 		return nil
 	}
 	if r.Clock.Now().After(s.remediation.Spec.NotAfter.Time) {
-		// A process that was stopped while it asked must not send when it wakes up: a document has no other fence.
 		s.withdraw("its time was up (spec.notAfter) when the policy had been read")
 		return nil
 	}
 	log.FromContext(ctx).Info("Sending a command of the recovery", "instance", s.remediation.Spec.InstanceID,
 		"step", s.remediation.Spec.StepIndex, "purpose", s.intended)
-	sent, err := r.send(ctx, s, command)
+	sent, err := r.send(sending, s, command)
 	if err != nil || s.intended == "" || s.outcome != nil {
 		return err
 	}
-	return r.recordSent(ctx, s, s.intended, sent)
+	return r.recordSent(ctx, s, s.intended, sent, r.Clock.Now())
 }
+
+// lookAndSend bounds the last look at the policy together with the send.
+const lookAndSend = 20 * time.Second
 
 // request is the command that is sent now for Check or Run. The error says why there can be none.
 func request(
@@ -103,13 +109,13 @@ func (r *Reconciler) takeBack(ctx context.Context, s *scope) error {
 	return r.record(ctx, s)
 }
 
-// recordSent records the id that AWS gave the command, and begins to read it.
+// recordSent records the id that AWS gave the command, which it accepted at a time, and begins to read it.
 func (r *Reconciler) recordSent(
-	ctx context.Context, s *scope, purpose v1alpha1.CommandPurpose, sent runcommand.Command,
+	ctx context.Context, s *scope, purpose v1alpha1.CommandPurpose, sent runcommand.Command, at time.Time,
 ) error {
 	command := commandOf(s.remediation, purpose)
 	command.CommandID = sent.ID
-	command.SendTime = new(metav1.NewMicroTime(r.Clock.Now()))
+	command.SendTime = new(metav1.NewMicroTime(at))
 	command.Status = statusWord(sent.Status)
 	if err := r.record(ctx, s); err != nil {
 		return err

@@ -102,7 +102,7 @@ func (r *Reconciler) search(ctx context.Context, s *scope, purpose v1alpha1.Comm
 	})
 	switch {
 	case result.Found.ID != "":
-		return r.recordSent(ctx, s, purpose, result.Found)
+		return r.recordSent(ctx, s, purpose, result.Found, result.Found.RequestTime)
 	case result.LookTime.After(proof), s.now.After(end):
 		s.outcome = unfound(purpose, result.Err)
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -54,6 +55,8 @@ type scope struct {
 const (
 	// lookAgain is when an attempt in flight is looked at again if nothing is heard of it.
 	lookAgain = 10 * time.Second
+	// errorRetry is how long after an error the next pass comes.
+	errorRetry = time.Second
 	// throttledRetry is how long after AWS refused a send because of its rate the next one is tried.
 	throttledRetry = 5 * time.Second
 )
@@ -81,25 +84,29 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			break
 		}
 		if err := phase(ctx, s); err != nil {
-			return outcomeOfError(err)
+			return outcomeOfError(ctx, err)
 		}
 	}
 	if s.outcome == nil {
 		return ctrl.Result{RequeueAfter: s.next}, nil
 	}
 	if err := r.conclude(ctx, s); err != nil {
-		return outcomeOfError(err)
+		return outcomeOfError(ctx, err)
 	}
 	return r.retire(ctx, s)
 }
 
-// outcomeOfError turns the error of a phase into what is to be done about it. A conflict means that somebody else has
-// written the object: the cache will bring that, and with it a pass of its own.
-func outcomeOfError(err error) (ctrl.Result, error) {
-	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: time.Second}, nil
+// outcomeOfError turns the error of a phase into what is to be done about it: another pass soon. The growing pauses of the queue
+// would let the time of an attempt run out, or its place be held long after its end. A conflict only means that the cache is
+// behind, and an object that is gone asks for nothing any more.
+func outcomeOfError(ctx context.Context, err error) (ctrl.Result, error) {
+	switch {
+	case apierrors.IsNotFound(err):
+		return ctrl.Result{}, nil
+	case !apierrors.IsConflict(err):
+		log.FromContext(ctx).Error(err, "The pass was not completed")
 	}
-	return ctrl.Result{}, client.IgnoreNotFound(err)
+	return ctrl.Result{RequeueAfter: errorRetry}, nil
 }
 
 // record writes the status, under the resource version of what was read.

@@ -24,7 +24,7 @@ func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) 
 	if controllerutil.RemoveFinalizer(s.remediation, v1alpha1.FinalizerInFlight) {
 		patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
 		if err := r.Client.Patch(ctx, s.remediation, patch); err != nil {
-			return outcomeOfError(fmt.Errorf("removing the finalizer: %w", err))
+			return outcomeOfError(ctx, fmt.Errorf("removing the finalizer: %w", err))
 		}
 	}
 	ended := s.remediation.Status.CompletionTime
@@ -37,7 +37,7 @@ func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) 
 	}
 	// Of exactly this object: a later attempt may bear its name.
 	if err := r.Client.Delete(ctx, s.remediation, client.Preconditions{UID: &s.remediation.UID}); err != nil {
-		return outcomeOfError(fmt.Errorf("deleting the Remediation: %w", err))
+		return outcomeOfError(ctx, fmt.Errorf("deleting the Remediation: %w", err))
 	}
 	return ctrl.Result{}, nil
 }

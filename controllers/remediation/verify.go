@@ -14,6 +14,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
 // look is one of the looks at the process after a document or a reboot.
@@ -44,7 +45,7 @@ func (l *look) found() string {
 // verify looks whether the process is healthy after a document or a reboot, again and again. Nothing can veto that: what had
 // to be thought over is done already, and what came of it has to be known.
 //
-// A look is a probe, which may be sent any number of times. So it needs no intent, and it is recorded when it is under way.
+// A look is a probe, which may be sent any number of times: one whose answer is lost is not searched for.
 func (r *Reconciler) verify(ctx context.Context, s *scope) error {
 	if next(s.remediation) != v1alpha1.CommandPurposeVerify {
 		return nil
@@ -93,28 +94,32 @@ func (r *Reconciler) lastLook(s *scope) *look {
 	return last
 }
 
-// look sends a probe. One that cannot be sent, or may not have been, is followed by another one like one without an answer.
+// look records that it looks and sends a probe. One that cannot be sent, or may not have been, is followed by another one like one
+// without an answer. It is recorded first, so that a status that cannot be written brings no row of probes.
 func (r *Reconciler) look(ctx context.Context, s *scope) error {
-	command := v1alpha1.CommandStatus{Purpose: v1alpha1.CommandPurposeVerify, IntentTime: metav1.NewMicroTime(s.now)}
-	sent, err := r.sendLook(ctx, s)
-	if err != nil {
-		log.FromContext(ctx).Info("The process cannot be looked at, which will be tried again", "instance", s.remediation.Spec.InstanceID,
-			"error", runcommand.Words(err))
-	} else {
-		command.CommandID, command.Status = sent.ID, statusWord(sent.Status)
-		command.SendTime = new(metav1.NewMicroTime(r.Clock.Now()))
+	around, err := surroundings.Read(ctx, r.Client, r.Namespace, s.remediation.Namespace)
+	if err != nil || around.Stopped {
+		// The kill switch puts off the look, and with it the result.
+		return err
 	}
-	if last := commandOf(s.remediation, command.Purpose); last != nil {
+	purpose := v1alpha1.CommandPurposeVerify
+	command := v1alpha1.CommandStatus{Purpose: purpose, IntentTime: metav1.NewMicroTime(s.now)}
+	if last := commandOf(s.remediation, purpose); last != nil {
 		s.region.Forget(last.CommandID)
 		*last = command
 	} else {
 		s.remediation.Status.Commands = append(s.remediation.Status.Commands, command)
 	}
-	if err := r.record(ctx, s); err != nil || command.CommandID == "" {
+	if err := r.record(ctx, s); err != nil {
 		return err
 	}
-	r.read(s, command.Purpose)
-	return nil
+	sent, err := r.sendLook(ctx, s)
+	if err != nil {
+		log.FromContext(ctx).Info("The process cannot be looked at, which will be tried again", "instance", s.remediation.Spec.InstanceID,
+			"error", runcommand.Words(err))
+		return nil
+	}
+	return r.recordSent(ctx, s, purpose, sent, r.Clock.Now())
 }
 
 func (r *Reconciler) sendLook(ctx context.Context, s *scope) (runcommand.Command, error) {

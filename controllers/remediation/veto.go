@@ -6,6 +6,7 @@ package remediation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,11 +17,19 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
+// lookAge is how long after the check before a document was read the document may be sent: by then the process may have come
+// back by itself.
+const lookAge = 30 * time.Second
+
 // veto says why the attempt must not be sent any more, by what the reader knows; empty when it may.
 func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (string, error) {
 	spec := &s.remediation.Spec
 	if r.Clock.Now().After(spec.NotAfter.Time) {
 		return fmt.Sprintf("it was not sent until %s (spec.notAfter)", spec.NotAfter.UTC().Format("15:04:05Z")), nil
+	}
+	if check := commandOf(s.remediation, v1alpha1.CommandPurposeCheck); check != nil && check.CompletionTime != nil &&
+		r.Clock.Now().Sub(check.CompletionTime.Time) > lookAge {
+		return "the look at the process before it was too long ago", nil
 	}
 	if !s.remediation.DeletionTimestamp.IsZero() {
 		return "the Remediation was deleted", nil

@@ -29,7 +29,7 @@ func (s *scope) setConditions() {
 	}
 	s.setReady(unaccepted)
 	s.setHealthy(trouble)
-	s.setRemediationAllowed(trouble)
+	s.setRemediationAllowed(cmp.Or(s.problem, s.blind()))
 	s.setReconciling(trouble)
 	s.setStalled(unaccepted)
 }
@@ -113,13 +113,23 @@ func (s *scope) setRemediationAllowed(trouble *problem) {
 	s.set(v1alpha1.ConditionRemediationAllowed, metav1.ConditionFalse, no.Reason, process.Printable(message, maxMessage, ""))
 }
 
+// blind is what AWS had against the last round, when because of it nothing is known of any instance.
+func (s *scope) blind() *problem {
+	for _, state := range s.fleet.states {
+		if state.Health != v1alpha1.HealthUnknown {
+			return nil
+		}
+	}
+	return s.fleet.problem
+}
+
 // forbidden is the first reason why an instance that goes down would not be recovered right now.
 func (s *scope) forbidden(trouble *problem) *decide.Wait {
 	no := s.paused
 	if no == nil && trouble != nil {
 		no = &decide.Wait{Reason: trouble.reason, Message: trouble.message}
 	}
-	no = cmp.Or(no, decide.Forbidden(s.now, s.policy, s.around), decide.Ineffective(&s.policy.Spec, s.instances()))
+	no = cmp.Or(no, decide.Forbidden(s.now, s.policy, s.around))
 	switch {
 	case no != nil:
 		return no

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 )
 
@@ -52,9 +53,9 @@ var _ = Describe("What cannot be known", func() {
 			Expect(w.recoveries()).To(BeEmpty())
 		},
 		Entry("a missing node", func(w *world) { w.server.SetConnection(id(0), ssmlocal.Absent) },
-			ReasonNodeNotManaged, "True/Probing"),
+			decide.ReasonNodeNotManaged, "True/Probing"),
 		Entry("an offline node", func(w *world) { w.server.SetConnection(id(0), ssmlocal.ConnectionLost) },
-			ReasonNodeOffline, "True/Probing"),
+			decide.ReasonNodeOffline, "True/Probing"),
 		Entry("a node that AWS does not reach", func(w *world) { w.server.SetConnection(id(0), ssmlocal.Undeliverable) },
 			ReasonNotDelivered, "True/Probing"),
 		Entry("a node that takes the probe and does not answer", func(w *world) { w.set(0, silent) },
@@ -119,7 +120,7 @@ var _ = Describe("What cannot be known", func() {
 		})
 		w.leap(30 * time.Second)
 		Expect(*w.policy().Status.Healthy).To(BeEquivalentTo(2))
-		Expect(w.policy().Status.Summary).To(Equal([]v1alpha1.ReasonCount{{Reason: ReasonNodeNotManaged, Count: 1}}))
+		Expect(w.policy().Status.Summary).To(Equal([]v1alpha1.ReasonCount{{Reason: decide.ReasonNodeNotManaged, Count: 1}}))
 		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Probing"))
 	})
 })

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -28,8 +30,10 @@ type fleet struct {
 	confirming []*round
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
-	// recalled remembers, by instance, the newest attempt, once its outcome was taken over into the state.
-	recalled map[string]string
+	// newest remembers, by instance, the uid of the newest attempt, and recalled, once its outcome was taken over into the state.
+	newest, recalled map[string]string
+	// spell is a time in which all instances were healthy, as the status told when this fleet was first seen.
+	spell decide.Spell
 	// changes are changes of health that were not told yet.
 	changes []change
 	// inventoried is set once it is known which instances there are.
@@ -41,6 +45,8 @@ type fleet struct {
 	problem *problem
 	// openProblem is why the API server took no Remediation the last time that there was one to open.
 	openProblem error
+	// refused is the name of that Remediation.
+	refused string
 }
 
 // fleets holds the fleet of each policy. A policy is reconciled by one worker at a time, so that only the map is shared.
@@ -62,7 +68,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
-		recalled: map[string]string{},
+		newest: map[string]string{}, recalled: map[string]string{}, spell: allHealthy(policy),
 	}
 	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
@@ -99,11 +105,23 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 		state, known := f.states[id]
 		if !known {
 			state = decide.Unprobed(now)
+			state.Spell = f.spell
 		}
 		states[id] = state
 	}
 	f.states = states
 	gone := func(id string) bool { _, known := states[id]; return !known }
 	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
+	maps.DeleteFunc(f.newest, func(id, _ string) bool { return gone(id) })
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
+}
+
+// allHealthy is the time in which, by its status, all instances of a policy were healthy last, if they still were. It ends an
+// incident also for a controller that has just been started.
+func allHealthy(policy *v1alpha1.RemediationPolicy) decide.Spell {
+	healthy := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionHealthy)
+	if healthy == nil || healthy.Status != metav1.ConditionTrue || policy.Status.LastProbeTime == nil {
+		return decide.Spell{}
+	}
+	return decide.Spell{Start: healthy.LastTransitionTime.Time, End: policy.Status.LastProbeTime.Time}
 }

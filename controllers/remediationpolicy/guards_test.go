@@ -78,8 +78,8 @@ var _ = Describe("The breaker", func() {
 		for n := range 10 {
 			w.set(n, up)
 		}
-		w.advance(59 * time.Second)
-		Expect(w.recoveries()).To(BeEmpty(), "for two periods of probes no more than 50 have to be down")
+		w.advance(119 * time.Second)
+		Expect(w.recoveries()).To(BeEmpty(), "for two rounds of probes no more than 50 have to be down")
 		Expect(w.policy().Status.Breaker.BelowTime).NotTo(BeNil())
 		Expect(w.blocked(50).Until.Time).To(BeTemporally("~", w.clock.Now(), 30*time.Second))
 		w.advance(32 * time.Second)

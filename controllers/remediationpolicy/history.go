@@ -60,7 +60,7 @@ func openClaims(
 // prune deletes finished Remediations beyond history.limit. The time to live is kept by each Remediation itself, so that it
 // survives its policy.
 func (r *Reconciler) prune(ctx context.Context, s *scope) error {
-	surplus := decide.Prunable(s.now, &s.policy.Spec, s.attempts)
+	surplus := decide.Prunable(s.now, &s.policy.Spec, s.instances())
 	for i := range s.recorded {
 		old := &s.recorded[i]
 		if !slices.Contains(surplus, old.Name) {

@@ -14,10 +14,6 @@ import (
 
 // Reasons of Unknown that no verdict of the node gives.
 const (
-	// ReasonNodeNotManaged means that the node is not in the inventory of Systems Manager.
-	ReasonNodeNotManaged = "NodeNotManaged"
-	// ReasonNodeOffline means that the agent has not been heard of lately.
-	ReasonNodeOffline = "NodeOffline"
 	// ReasonNoAnswer means that the probe was sent and nothing came back in time.
 	ReasonNoAnswer = "NoAnswer"
 	// ReasonNoVerdict means that the command ended without a verdict line of our probe.

@@ -40,7 +40,7 @@ const (
 // got this far, one fails there, and whoever comes next sees the claims and counts them. A claim whose Remediation never
 // appears is void when its notAfter has passed.
 func (r *Reconciler) open(ctx context.Context, s *scope) error {
-	if !s.anyDown() {
+	if !s.anyDown() || s.exists(s.fleet.refused) {
 		s.fleet.openProblem = nil
 	}
 	if s.region == nil || !slices.ContainsFunc(s.decisions, func(d decide.Decision) bool { return d.Act != nil }) {
@@ -49,16 +49,17 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 	if current, err := r.decideLive(ctx, s); err != nil || !current {
 		return err
 	}
-	claims := openClaims(s.now, s.policy.Status.Opening, s.recorded)
-	remediations := s.remediations(maxOpening - len(claims))
+	s.settleClaims()
+	remediations := s.remediations(maxOpening - len(s.policy.Status.Opening))
 	if len(remediations) == 0 {
 		return nil
 	}
-	if err := r.claim(ctx, s, claims, remediations); err != nil {
+	if err := r.claim(ctx, s, remediations); err != nil {
 		return err
 	}
 	for _, remediation := range remediations {
 		if s.fleet.openProblem = r.create(ctx, remediation); s.fleet.openProblem != nil {
+			s.fleet.refused = remediation.Name
 			break
 		}
 		id := string(remediation.Spec.InstanceID)
@@ -113,22 +114,28 @@ func (r *Reconciler) decideLive(ctx context.Context, s *scope) (current bool, er
 		if err := s.read(ctx, r.Live, live.Status.Opening); err != nil {
 			return false, err
 		}
+		// What a live list lacks is not there, and will not be sent should it still be created: its claim is void.
+		live.Status.Opened = slices.DeleteFunc(live.Status.Opened, func(id string) bool { return !s.recordedUIDs()[id] })
 	}
 	s.decisions = s.decideNow()
 	return true, nil
 }
 
 // upToDate reports whether the recalled attempts are all that there are, beside the claims in the policy, which was just
-// read live. A claim goes from status.opening only when its Remediation was seen, and is named in status.opened then. The
-// cache takes in Remediations in the order of their creation: when it has those that were seen last, it has all that were
-// seen before. One of them that was deleted since proves nothing.
+// read live. A claim that goes from status.opening goes to status.opened: by the uid of its Remediation when that was seen, and
+// else by its name, which no cache knows by uid. The cache takes in Remediations in the order of their creation: when it has
+// those that were seen last, it has all that were seen before. One of them that was deleted since proves nothing.
 func (s *scope) upToDate() bool {
-	names := map[string]bool{}
+	uids, opened := s.recordedUIDs(), s.policy.Status.Opened
+	return len(opened) > 0 && !slices.ContainsFunc(opened, func(id string) bool { return !uids[id] })
+}
+
+func (s *scope) recordedUIDs() map[string]bool {
+	uids := make(map[string]bool, len(s.recorded))
 	for i := range s.recorded {
-		names[s.recorded[i].Name] = true
+		uids[string(s.recorded[i].UID)] = true
 	}
-	opened := s.policy.Status.Opened
-	return len(opened) > 0 && !slices.ContainsFunc(opened, func(name string) bool { return !names[name] })
+	return uids
 }
 
 // remediations are the objects for the decisions to act, at most so many.
@@ -142,10 +149,14 @@ func (s *scope) remediations(most int) []*v1alpha1.Remediation {
 	return remediations
 }
 
+// exists reports whether there is a Remediation of that name.
+func (s *scope) exists(name string) bool {
+	return slices.ContainsFunc(s.recorded, func(r v1alpha1.Remediation) bool { return r.Name == name })
+}
+
 // claim records which Remediations are about to be created, beside the claims that are still open.
-func (r *Reconciler) claim(
-	ctx context.Context, s *scope, claims []v1alpha1.OpeningRemediation, remediations []*v1alpha1.Remediation,
-) error {
+func (r *Reconciler) claim(ctx context.Context, s *scope, remediations []*v1alpha1.Remediation) error {
+	claims := s.policy.Status.Opening
 	for _, remediation := range remediations {
 		claims = append(claims, v1alpha1.OpeningRemediation{
 			Name: remediation.Name, InstanceID: remediation.Spec.InstanceID,

@@ -15,6 +15,10 @@ import (
 
 // probe begins the rounds that are due: one over all instances every period, and one over those whose probe failed.
 func (r *Reconciler) probe(s *scope) {
+	if s.paused != nil {
+		// Nothing of what was begun is sent any more either.
+		r.forget(s.fleet)
+	}
 	if s.region == nil || s.paused != nil {
 		return
 	}
@@ -55,7 +59,9 @@ const queueRetry = time.Second
 func (s *scope) dueAgain() []string {
 	awaiting := map[string]bool{}
 	for _, decision := range s.decisions {
-		awaiting[decision.InstanceID] = decision.Wait != nil && decision.Wait.Reason == v1alpha1.BlockedAwaitingProbe
+		// One that has begun to come up again waits for its next regular probe.
+		failed := s.fleet.states[decision.InstanceID].Failures >= s.policy.Spec.Probe.FailureThreshold
+		awaiting[decision.InstanceID] = failed && decision.Wait != nil && decision.Wait.Reason == v1alpha1.BlockedAwaitingProbe
 	}
 	var due []string
 	for id, state := range s.fleet.states {

@@ -74,6 +74,9 @@ func (p *Prober) Begin(r *round) bool {
 
 // begin finds out which nodes there are and sends them the probe.
 func (p *Prober) begin(ctx context.Context, r *round) {
+	if r.isAbandoned() {
+		return
+	}
 	region := p.regions.Get(r.location)
 	var ids []string
 	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
@@ -138,12 +141,12 @@ func offline(found map[string]runcommand.Node, id string) *decide.Observation {
 	var o decide.Observation
 	switch {
 	case !managed:
-		o = unknown(ReasonNodeNotManaged, "Systems Manager does not know the node: it is stopped or terminated, its agent never "+
+		o = unknown(decide.ReasonNodeNotManaged, "Systems Manager does not know the node: it is stopped or terminated, its agent never "+
 			"registered (instance profile with AmazonSSMManagedInstanceCore?), or it is in another region or account")
 	case node.Platform != "" && node.Platform != "Linux":
 		o = unknown(process.ReasonNotLinux, "the node runs "+node.Platform)
 	case !node.Online:
-		o = unknown(ReasonNodeOffline, fmt.Sprintf("the agent has not been heard of lately (%s)", node.PingStatus))
+		o = unknown(decide.ReasonNodeOffline, fmt.Sprintf("the agent has not been heard of lately (%s)", node.PingStatus))
 	default:
 		return nil
 	}
@@ -256,7 +259,7 @@ func (r *round) fail(err error, id string, now time.Time) {
 		return
 	}
 	if runcommand.Classify(err) == runcommand.InvalidInstance {
-		p = &problem{reason: ReasonNodeNotManaged, message: "AWS does not accept the node: " + runcommand.Words(err)}
+		p = &problem{reason: decide.ReasonNodeNotManaged, message: "AWS does not accept the node: " + runcommand.Words(err)}
 	} else if r.problem == nil {
 		r.problem = p
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -71,7 +72,7 @@ type scope struct {
 
 // lookAgain brings the next pass forward to at.
 func (s *scope) lookAgain(at time.Time) {
-	if !at.IsZero() && at.Before(s.next) {
+	if at.After(s.now) && at.Before(s.next) {
 		s.next = at
 	}
 }
@@ -138,6 +139,7 @@ func (r *Reconciler) forget(gone *fleet) {
 	for _, round := range gone.rounds() {
 		round.abandon(r.Regions.Get(round.location))
 	}
+	gone.whole, gone.confirming = nil, nil
 }
 
 // locate finds out which account and region the policy is about.
@@ -178,18 +180,21 @@ func (r *Reconciler) recall(ctx context.Context, s *scope) error {
 	if err := s.read(ctx, r.Client, s.policy.Status.Opening); err != nil {
 		return err
 	}
-	for id := range s.fleet.recalled {
-		if len(s.attempts[id]) == 0 {
+	for id, newest := range s.fleet.newest {
+		if !slices.ContainsFunc(s.attempts[id], func(a decide.Attempt) bool { return a.UID == newest }) {
 			s.forgotten(id)
 		}
 	}
 	for id, attempts := range s.attempts {
 		state, known := s.fleet.states[id]
 		last := attempts[len(attempts)-1]
-		if !known || last.Running() || last.Name == s.fleet.recalled[id] {
+		if known && last.UID != "" {
+			s.fleet.newest[id] = last.UID
+		}
+		if !known || last.Running() || last.UID == s.fleet.recalled[id] {
 			continue
 		}
-		s.fleet.recalled[id] = last.Name
+		s.fleet.recalled[id] = last.UID
 		if o, ok := observationOf(last); ok && !last.EndTime.Before(state.Last.ProbeTime) {
 			s.apply(finding{id, o})
 		}
@@ -201,6 +206,7 @@ func (r *Reconciler) recall(ctx context.Context, s *scope) error {
 // instance that was down has to be found down anew.
 func (s *scope) forgotten(id string) {
 	delete(s.fleet.recalled, id)
+	delete(s.fleet.newest, id)
 	if s.fleet.states[id].Health == v1alpha1.HealthUnhealthy {
 		s.fleet.states[id] = decide.Unprobed(s.now)
 	}
@@ -227,6 +233,7 @@ func (s *scope) decideNow() []decide.Decision {
 	if s.fleet.inventoried && s.paused == nil {
 		status.Breaker = decide.Breaker(s.now, spec, targets, instances, status.Breaker)
 	}
+	status.Ineffective = decide.Ineffective(s.now, s.policy, instances)
 	return decide.Fleet(s.now, spec, targets, instances, decide.Forbidden(s.now, s.policy, s.around))
 }
 

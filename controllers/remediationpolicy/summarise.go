@@ -81,24 +81,27 @@ func (s *scope) fillStatus() {
 	s.countHealth()
 }
 
-// settleClaims takes out the claims that are void, and those whose Remediation is there. The latter are named in
-// status.opened, beside earlier ones: of two replicas that create at the same time nobody knows whose were first.
+// settleClaims takes out the claims that are void, and those whose Remediation is there. Both are named in status.opened, beside
+// earlier ones: of two replicas that create at the same time nobody knows whose were first.
 func (s *scope) settleClaims() {
 	status := &s.policy.Status
 	var open []v1alpha1.OpeningRemediation
 	opened := []string{}
 	for _, claim := range status.Opening {
 		switch {
-		case s.appeared(claim):
-			opened = append(opened, claim.Name)
+		case s.appeared(claim) != "":
+			opened = append(opened, s.appeared(claim))
 		case claim.NotAfter.After(s.now):
 			open = append(open, claim)
+		default:
+			// Nobody here knows whether it was created.
+			opened = append(opened, claim.Name)
 		}
 	}
 	status.Opening = open
-	for _, name := range status.Opened {
-		if !slices.Contains(opened, name) {
-			opened = append(opened, name)
+	for _, id := range status.Opened {
+		if !slices.Contains(opened, id) {
+			opened = append(opened, id)
 		}
 	}
 	status.Opened = opened[:min(len(opened), maxOpening)]
@@ -117,11 +120,14 @@ func (s *scope) lastRemediation() time.Time {
 	return last
 }
 
-// appeared reports whether the Remediation of a claim is known to exist.
-func (s *scope) appeared(claim v1alpha1.OpeningRemediation) bool {
-	return slices.ContainsFunc(s.attempts[string(claim.InstanceID)], func(a decide.Attempt) bool {
-		return a.Name == claim.Name && a.NotAfter.IsZero()
-	})
+// appeared is the uid of the Remediation of a claim, when that is known to exist.
+func (s *scope) appeared(claim v1alpha1.OpeningRemediation) string {
+	for _, a := range s.attempts[string(claim.InstanceID)] {
+		if a.Name == claim.Name {
+			return a.UID
+		}
+	}
+	return ""
 }
 
 // clearHealth empties the numbers and lists.
