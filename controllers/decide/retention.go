@@ -26,7 +26,7 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []I
 			}
 			finished = append(finished, a)
 			newest := n == len(attempts)-1
-			if !needed(now, spec, a, newest) && !(newest && goesOn) {
+			if !needed(now, spec, a, newest) && (!newest || !goesOn) {
 				free = append(free, a)
 			}
 		}

@@ -30,8 +30,9 @@ type fleet struct {
 	confirming []*round
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
-	// newest remembers, by instance, the uid of the newest attempt, and recalled, once its outcome was taken over into the state.
-	newest, recalled map[string]string
+	// newest remembers, by instance, the newest attempt, and recalled its uid, once its outcome was taken over into the state.
+	newest   map[string]decide.Attempt
+	recalled map[string]string
 	// spell is a time in which all instances were healthy, as the status told when this fleet was first seen.
 	spell decide.Spell
 	// changes are changes of health that were not told yet.
@@ -68,7 +69,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
-		newest: map[string]string{}, recalled: map[string]string{}, spell: allHealthy(policy),
+		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, spell: allHealthy(policy),
 	}
 	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
@@ -112,7 +113,7 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 	f.states = states
 	gone := func(id string) bool { _, known := states[id]; return !known }
 	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
-	maps.DeleteFunc(f.newest, func(id, _ string) bool { return gone(id) })
+	maps.DeleteFunc(f.newest, func(id string, _ decide.Attempt) bool { return gone(id) })
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }
 

@@ -6,8 +6,6 @@ package remediationpolicy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -172,57 +170,6 @@ func (s *scope) heed(ctx context.Context, reader client.Reader, home string) (er
 	s.requests = decide.ReadRequests(s.now, s.policy, s.around.Namespace, s.paused)
 	// The attempts are read by it.
 	s.policy.Status.ResetTime = s.requests.ResetTime
-	return nil
-}
-
-// recall reads the recorded attempts, and takes over what those that ended tell about the health of their instances.
-func (r *Reconciler) recall(ctx context.Context, s *scope) error {
-	if err := s.read(ctx, r.Client, s.policy.Status.Opening); err != nil {
-		return err
-	}
-	for id, newest := range s.fleet.newest {
-		if !slices.ContainsFunc(s.attempts[id], func(a decide.Attempt) bool { return a.UID == newest }) {
-			s.forgotten(id)
-		}
-	}
-	for id, attempts := range s.attempts {
-		state, known := s.fleet.states[id]
-		last := attempts[len(attempts)-1]
-		if known && last.UID != "" {
-			s.fleet.newest[id] = last.UID
-		}
-		if !known || last.Running() || last.UID == s.fleet.recalled[id] {
-			continue
-		}
-		s.fleet.recalled[id] = last.UID
-		if o, ok := observationOf(last); ok && !last.EndTime.Before(state.Last.ProbeTime) {
-			s.apply(finding{id, o})
-		}
-	}
-	return nil
-}
-
-// forgotten handles an attempt that somebody has deleted: what was seen before it must not be acted upon again, so that an
-// instance that was down has to be found down anew.
-func (s *scope) forgotten(id string) {
-	delete(s.fleet.recalled, id)
-	delete(s.fleet.newest, id)
-	if s.fleet.states[id].Health == v1alpha1.HealthUnhealthy {
-		s.fleet.states[id] = decide.Unprobed(s.now)
-	}
-}
-
-// read lists the recorded attempts of all policies of this name.
-func (s *scope) read(ctx context.Context, reader client.Reader, claims []v1alpha1.OpeningRemediation) error {
-	var list v1alpha1.RemediationList
-	err := reader.List(ctx, &list, client.InNamespace(s.policy.Namespace), client.MatchingFields{IndexPolicy: s.policy.Name},
-		// There may be ten thousands of them, and they are only read.
-		client.UnsafeDisableDeepCopy)
-	if err != nil {
-		return fmt.Errorf("listing Remediations: %w", err)
-	}
-	s.recorded = list.Items
-	s.attempts = attemptsByInstance(s.now, s.policy, list.Items, claims)
 	return nil
 }
 
