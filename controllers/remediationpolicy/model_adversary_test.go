@@ -20,6 +20,7 @@ var adversaryHours = flag.Float64("model.adversary-hours", 6.5, "simulated hours
 // the policy created anew. However often that is, no instance is touched more often than limits.attempts within the window,
 // nor before its backoff has passed: the oracle looks at each effect.
 func TestAdversary(t *testing.T) {
+	t.Parallel()
 	const instances = 6
 	begun := time.Now()
 	s := newSimulation(t, setting{seed: *modelSeed})
@@ -27,6 +28,7 @@ func TestAdversary(t *testing.T) {
 	spec := v1alpha1.RemediationPolicySpec{
 		Targets:  withRole("web"),
 		Process:  v1alpha1.ProcessSpec{Name: "httpd"},
+		Probe:    v1alpha1.ProbeSpec{PeriodSeconds: 60},
 		Recovery: v1alpha1.RecoverySpec{Steps: []v1alpha1.RecoveryStep{{Command: "start"}, {Command: "restart"}}},
 		Limits: v1alpha1.LimitsSpec{
 			Attempts: 3, WindowSeconds: 2400, BackoffSeconds: 60, BackoffMaxSeconds: 300,

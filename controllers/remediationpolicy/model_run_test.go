@@ -24,6 +24,7 @@ var (
 	modelHours = flag.Float64("model.hours", 1, "simulated hours of random failures")
 	modelNodes = flag.Int("model.nodes", 40, "instances with random failures")
 	modelSeed  = flag.Uint64("model.seed", 1, "decides which failures: the same seed makes the same ones")
+	modelSeeds = flag.Uint64("model.seeds", 1, "how many seeds to try, from model.seed on")
 )
 
 const restartDocument = "Team-RestartWeb"
@@ -115,14 +116,21 @@ func newModel(t testing.TB, seed uint64, nodes int) *simulation {
 // TestModel lets random things go wrong for hours, has everything that DESIGN.md promises checked at every step, and then
 // repairs what is broken: everything has to be healthy again.
 func TestModel(t *testing.T) {
+	t.Parallel()
+	for seed := range *modelSeeds {
+		t.Run(fmt.Sprint("seed ", *modelSeed+seed), func(t *testing.T) { model(t, *modelSeed+seed) })
+	}
+}
+
+func model(t *testing.T, seed uint64) {
 	begun := time.Now()
-	s := newModel(t, *modelSeed, *modelNodes)
+	s := newModel(t, seed, *modelNodes)
 	trouble := time.Duration(*modelHours * float64(time.Hour))
 	s.unleash(trouble)
 	s.run(trouble)
 	s.run(5 * time.Minute)
 	s.repair()
-	s.run(100 * time.Minute)
+	s.run(40 * time.Minute)
 	now := s.clock.Now()
 	for _, m := range s.nodes {
 		if !m.Up(now) {
@@ -142,6 +150,7 @@ func TestModel(t *testing.T) {
 
 // TestModelIsReproducible has the same seed tell the same story twice, and another seed another one.
 func TestModelIsReproducible(t *testing.T) {
+	t.Parallel()
 	story := func(seed uint64) uint64 {
 		s := newModel(t, seed, 12)
 		s.unleash(20 * time.Minute)

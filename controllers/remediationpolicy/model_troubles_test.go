@@ -196,7 +196,7 @@ func (s *simulation) repair() {
 			s.create(p.name, p.spec(s))
 		}
 		s.change(p.name, func(policy *v1alpha1.RemediationPolicy) {
-			policy.Spec.Suspend, policy.Spec.Targets.Exclude = false, nil
+			policy.Spec.Suspend, policy.Spec.Targets.Exclude, policy.Spec.MaintenanceWindows = false, nil, nil
 			// A breaker that is open does not let go by itself.
 			policy.Spec.Limits.MaxUnhealthy = new(intstr.FromString("100%"))
 		})

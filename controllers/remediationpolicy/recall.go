@@ -53,7 +53,7 @@ func (s *scope) forgotten(id string, gone decide.Attempt) {
 	delete(s.fleet.recalled, id)
 	delete(s.fleet.newest, id)
 	state := s.fleet.states[id]
-	since := !gone.EndTime.IsZero() && !state.Last.ProbeTime.Before(gone.EndTime)
+	since := !gone.EndTime.IsZero() && state.Last.ProbeTime.After(gone.EndTime)
 	if state.Health == v1alpha1.HealthUnhealthy && !since {
 		s.fleet.states[id] = decide.Unprobed(s.now)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	. "github.com/onsi/gomega"
 	clocktesting "k8s.io/utils/clock/testing"
 
@@ -36,10 +35,9 @@ func newWorld(t *testing.T, nodes int) *world {
 	w.server = ssmlocal.New(ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))})
 	w.Expect(w.server.Start("")).To(Succeed())
 	t.Cleanup(func() { w.Expect(w.server.Close()).To(Succeed()) })
-	w.service = runcommand.NewService(ssm.New(ssm.Options{
-		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL()),
-		Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}), nil)
+	w.service = runcommand.NewRegions(aws.Config{
+		BaseEndpoint: aws.String(w.server.URL()), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+	}, w.clock).Get(runcommand.Location{Account: "123456789012", Region: "eu-central-1"})
 	var err error
 	w.fleet, err = NewFleet(w.server, FleetOptions{
 		Nodes: nodes, Tags: map[string]string{"Role": "web"}, Booted: noon.Add(-time.Hour), Seed: 1,
