@@ -115,6 +115,11 @@ func (r *run) storm(ctx context.Context) error {
 	r.makeIncidents(ctx, r.incidentsPerRow())
 	// The faults go on for as long as the last incidents take.
 	r.sleep(ctx, cmp.Or(r.row.tail, stormTail))
+	// On a busy machine it may take longer until the fault strikes.
+	for n := 0; n < mostMore && !r.struck() && ctx.Err() == nil; n++ {
+		r.makeIncidents(ctx, 1)
+		r.sleep(ctx, stormTail/2)
+	}
 	stop()
 	meddler.Wait()
 	r.arm(false)
@@ -126,3 +131,6 @@ func (r *run) storm(ctx context.Context) error {
 
 // stormTail is how long the faults go on after the last incident, unless the row says something else.
 const stormTail = 60 * time.Second
+
+// mostMore is how many incidents are made more at most when the fault has not struck yet.
+const mostMore = 20

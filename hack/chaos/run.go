@@ -139,6 +139,13 @@ func (r *run) hit() {
 	r.hits++
 }
 
+// struck reports whether anything was tampered with, where that is what the row is about.
+func (r *run) struck() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hits > 0 || r.row.fault == noFault || r.row.afterwards != nil
+}
+
 // chance is true with a probability. The lock must be held.
 func (r *run) chance(p float64) bool { return r.rng.Float64() < p }
 
