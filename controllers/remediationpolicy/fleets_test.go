@@ -85,7 +85,7 @@ var _ = Describe("A fleet of many tagged nodes", func() {
 		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Probing"))
 		calls := w.rounds(4)
 		Expect(calls["SendCommand"]).To(Equal(4))
-		Expect(calls["ListCommands"]+calls["ListCommandInvocations"]).To(BeNumerically("<=", 4*9), "one page of Pending each round")
+		Expect(calls["ListCommands"]+calls["ListCommandInvocations"]).To(BeNumerically("<=", 4*8), "one page of Pending each round")
 
 		for n := 100; n < 115; n++ {
 			w.server.SetConnection(id(n), ssmlocal.Online)

@@ -241,7 +241,7 @@ func (t *Tracker) dueAfter(c *tracked) time.Time {
 		due = now.Add(c.Interval)
 	case c.Exceptions:
 		// Whoever is not done by the time that was expected is waited for longer and longer.
-		due = now.Add(min(2*age, longInterval))
+		due = now.Add(max(pollInterval, 2*age))
 	case age >= longAge:
 		due = now.Add(longInterval)
 	}
