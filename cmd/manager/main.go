@@ -39,6 +39,6 @@ func start(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	ctrl.Log.Info("Starting the manager")
+	ctrl.Log.Info("Starting the manager", "for", o.shard.String(), "lease", o.shard.Lease())
 	return mgr.Start(ctx)
 }

@@ -9,13 +9,9 @@ import (
 	"fmt"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -24,7 +20,6 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediation"
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediationpolicy"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
-	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
 // newManager wires everything together.
@@ -36,26 +31,22 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("registering the API: %w", err)
 	}
+	caches, err := cacheOptions(o)
+	if err != nil {
+		return nil, err
+	}
 	mgr, err := ctrl.NewManager(cluster, manager.Options{
 		Scheme:                        scheme,
 		Metrics:                       server.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress:        o.healthAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "ssm-remediator.io",
+		LeaderElectionID:              o.shard.Lease(),
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
 		LeaseDuration:                 &o.leaseDuration,
 		RenewDeadline:                 &o.renewDeadline,
 		RetryPeriod:                   &o.retryPeriod,
-		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			// Of all ConfigMaps only the kill switch is looked at.
-			ByObject: map[client.Object]cache.ByObject{
-				surroundings.KillSwitch(): {Namespaces: map[string]cache.Config{o.namespace: {
-					FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, v1alpha1.KillSwitch),
-				}}},
-			},
-		},
+		Cache:                         caches,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating the manager: %w", err)
@@ -74,14 +65,14 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	}
 	policies := &remediationpolicy.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions, Namespace: o.namespace,
+		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard,
 	}
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
 	}
 	remediations := &remediation.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions, Namespace: o.namespace,
+		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard,
 	}
 	if err := remediations.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of Remediations: %w", err)

@@ -23,6 +23,9 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 	if s.intended == "" {
 		return nil
 	}
+	// A manager that is being stopped ends what it has begun, while it still holds the lease: a send that is broken off may have
+	// been accepted, and when it was not, only the horizon proves that. One that has lost its lease ends at once (cmd/manager).
+	ctx = context.WithoutCancel(ctx)
 	// The deadline is set before the last look: a process that was stopped after it finds its time up when it wakes, and does
 	// not send. A document has no other fence.
 	sending, cancel := context.WithTimeout(ctx, lookAndSend)

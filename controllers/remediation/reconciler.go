@@ -19,6 +19,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+	"github.com/ssm-remediator/ssm-remediator/controllers/shard"
 )
 
 // Reconciler reconciles Remediations. config/rbac/role.yaml grants what it calls.
@@ -32,6 +33,8 @@ type Reconciler struct {
 	Regions *runcommand.Regions
 	// Namespace is that of the manager, where the kill switch is looked for.
 	Namespace string
+	// Shard says which policies are acted on.
+	Shard shard.Shard
 	// Notify tells that a Remediation has news. It is called in the background. SetupWithManager sets it.
 	Notify func(types.NamespacedName)
 }
@@ -78,6 +81,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if decide.ResultOf(remediation) != v1alpha1.ResultRunning {
 		return r.retire(ctx, s)
+	}
+	switch others, err := r.leftToOthers(ctx, s); {
+	case err != nil:
+		return outcomeOfError(ctx, err)
+	case others:
+		return ctrl.Result{RequeueAfter: s.next}, nil
 	}
 	for _, phase := range []func(context.Context, *scope) error{r.observeOnly, r.follow, r.intend, r.dispatch, r.verify} {
 		if s.outcome != nil {

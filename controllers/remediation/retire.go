@@ -17,10 +17,7 @@ import (
 
 // retire lets go of a Remediation that has ended, and deletes it after its time to live.
 func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) {
-	for _, command := range s.remediation.Status.Commands {
-		s.region.EndSearch(binding(s.remediation, command.Purpose))
-		s.region.Forget(command.CommandID)
-	}
+	s.letGo()
 	if controllerutil.RemoveFinalizer(s.remediation, v1alpha1.FinalizerInFlight) {
 		patch := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
 		if err := r.Client.Patch(ctx, s.remediation, patch); err != nil {
@@ -40,4 +37,12 @@ func (r *Reconciler) retire(ctx context.Context, s *scope) (ctrl.Result, error) 
 		return outcomeOfError(ctx, fmt.Errorf("deleting the Remediation: %w", err))
 	}
 	return ctrl.Result{}, nil
+}
+
+// letGo ends the reading of its commands.
+func (s *scope) letGo() {
+	for _, command := range s.remediation.Status.Commands {
+		s.region.EndSearch(binding(s.remediation, command.Purpose))
+		s.region.Forget(command.CommandID)
+	}
 }

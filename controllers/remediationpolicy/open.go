@@ -92,14 +92,15 @@ func (s *scope) anyDown() bool {
 }
 
 // decideLive decides again on what the API server says, and reports whether the policy is still the one that this pass is
-// about: when it is gone or was changed, the cache will bring that, and with it a pass of its own.
+// about and ours: when it is gone or was changed, the cache will bring that, and with it a pass of its own.
 func (r *Reconciler) decideLive(ctx context.Context, s *scope) (current bool, err error) {
 	live := &v1alpha1.RemediationPolicy{}
 	// One that is gone stays empty, and differs by its uid.
 	if err := r.Live.Get(ctx, s.key(), live); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the policy: %w", err)
 	}
-	if live.UID != s.policy.UID || live.Generation != s.policy.Generation || !live.DeletionTimestamp.IsZero() {
+	changed := live.UID != s.policy.UID || live.Generation != s.policy.Generation
+	if changed || !live.DeletionTimestamp.IsZero() || !r.Shard.Has(live) {
 		s.decisions = nil
 		return false, nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
+	"github.com/ssm-remediator/ssm-remediator/controllers/shard"
 	"github.com/ssm-remediator/ssm-remediator/controllers/surroundings"
 )
 
@@ -33,6 +34,8 @@ type Reconciler struct {
 	Regions *runcommand.Regions
 	// Namespace is that of the manager, where the kill switch is looked for.
 	Namespace string
+	// Shard says which policies are acted on.
+	Shard shard.Shard
 	// Prober begins the rounds. SetupWithManager sets it.
 	Prober *Prober
 
@@ -87,7 +90,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if !policy.DeletionTimestamp.IsZero() {
+	if !policy.DeletionTimestamp.IsZero() || !r.Shard.Has(policy) {
+		// One whose labels have changed is another manager's from now on.
 		r.forget(r.fleets.remove(req.NamespacedName))
 		return ctrl.Result{}, nil
 	}

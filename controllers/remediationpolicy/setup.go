@@ -47,7 +47,9 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	return builder.ControllerManagedBy(mgr).
 		Named("remediationpolicy").
 		For(&v1alpha1.RemediationPolicy{}, builder.WithPredicates(
-			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{},
+				// Labels choose the manager.
+				predicate.LabelChangedPredicate{}))).
 		WatchesMetadata(surroundings.Namespace(), handler.EnqueueRequestsFromMapFunc(r.policiesIn),
 			builder.WithPredicates(predicate.AnnotationChangedPredicate{})).
 		// The cache holds no other ConfigMap than the kill switch (cmd/manager).

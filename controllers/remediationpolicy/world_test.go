@@ -216,11 +216,11 @@ func (w *world) addReplica() {
 	r.prober = NewProber(r.regions, w.clock, func(types.NamespacedName) {})
 	recorder := events.NewFakeRecorder(1000)
 	r.policies = &Reconciler{
-		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
+		Client: slim{cluster.Client}, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
 		Prober: r.prober,
 	}
 	r.remediations = &remediation.Reconciler{
-		Client: cluster.Client, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
+		Client: slim{cluster.Client}, Live: cluster.Client, Events: recorder, Clock: w.clock, Regions: r.regions, Namespace: w.home,
 		Notify: func(types.NamespacedName) {},
 	}
 	w.replicas = append(w.replicas, r)
