@@ -65,7 +65,7 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	}
 	policies := &remediationpolicy.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard,
+		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard, Spread: true,
 	}
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)

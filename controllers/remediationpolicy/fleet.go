@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,10 @@ type fleet struct {
 	// whole is the round over all instances that is under way, and confirming those over single ones.
 	whole      *round
 	confirming []*round
+	// watches are the rounds that stay on their nodes, until watchEnd; busyUntil remembers the nodes that another policy watches.
+	watches   []*round
+	watchEnd  time.Time
+	busyUntil map[string]time.Time
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
 	// newest remembers, by instance, the newest attempt, and recalled its uid, once its outcome was taken over into the state.
@@ -49,6 +54,8 @@ type fleet struct {
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
+	// intervals are the times between the begins of the last three whole rounds; zero before these.
+	intervals [2]time.Duration
 	// problem is what AWS had against the last whole round.
 	problem *problem
 	// openProblem is why the API server took no Remediation the last time that there was one to open.
@@ -76,7 +83,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
-		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, spell: allHealthy(policy),
+		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, spell: allHealthy(policy),
 	}
 	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
@@ -99,10 +106,11 @@ func (f *fleets) remove(key types.NamespacedName) *fleet {
 
 // rounds are all rounds under way.
 func (f *fleet) rounds() []*round {
-	if f.whole == nil {
-		return f.confirming
+	rounds := slices.Concat(f.confirming, f.watches)
+	if f.whole != nil {
+		rounds = append(rounds, f.whole)
 	}
-	return append([]*round{f.whole}, f.confirming...)
+	return rounds
 }
 
 // setMembers takes over which instances there are. The state of one that is there already goes on.
@@ -120,6 +128,7 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 	f.states = states
 	gone := func(id string) bool { _, known := states[id]; return !known }
 	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
+	maps.DeleteFunc(f.busyUntil, func(id string, _ time.Time) bool { return gone(id) })
 	maps.DeleteFunc(f.newest, func(id string, _ decide.Attempt) bool { return gone(id) })
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
@@ -72,10 +73,11 @@ func (p *Prober) Begin(r *round) bool {
 
 // begin finds out which nodes there are and sends them the probe. A round that was begun already wants the inventory taken anew.
 func (p *Prober) begin(ctx context.Context, r *round) {
+	region := p.regions.Get(r.location)
 	if r.isAbandoned() {
+		p.end(ctx, region, r)
 		return
 	}
-	region := p.regions.Get(r.location)
 	if begun, _, _ := r.state(); begun {
 		p.recountNow(ctx, region, r)
 	} else {
@@ -87,6 +89,9 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 		r.mu.Lock()
 		r.begun = true
 		r.mu.Unlock()
+	}
+	if r.isAbandoned() {
+		p.end(ctx, region, r)
 	}
 	p.notify(r.policy)
 }
@@ -119,7 +124,7 @@ func (p *Prober) enlist(ctx context.Context, region *runcommand.Region, r *round
 }
 
 func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *round, ids []string) {
-	script, err := process.ProbeScript(r.check, r.binding)
+	script, timeout, err := r.script()
 	if err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -129,7 +134,7 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 		}
 		return
 	}
-	command := runcommand.ShellScript(script, process.ProbeTimeout(r.check))
+	command := runcommand.ShellScript(script, timeout)
 	command.Comment = r.binding
 	command.DeliveryTimeout = runcommand.MinDeliveryTimeout
 	if r.suitsTags(ids) && p.sendByTags(ctx, region, r, command, ids) {
@@ -141,10 +146,20 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 	}
 }
 
+// script is what is sent, and how long it may run.
+func (r *round) script() (script string, timeout time.Duration, err error) {
+	if r.watch.Duration > 0 {
+		script, err = process.WatchScript(r.check, r.watch, r.binding)
+		return script, process.WatchTimeout(r.check, r.watch), err
+	}
+	script, err = process.ProbeScript(r.check, r.binding)
+	return script, process.ProbeTimeout(r.check), err
+}
+
 // suitsTags reports whether one command to all tagged nodes does for a round over so many: nothing may be run on an excluded node,
 // or on one that does not run Linux.
 func (r *round) suitsTags(online []string) bool {
-	return r.instanceIDs == nil && !r.byID && len(online) > runcommand.MaxInstanceIDs && len(r.targets.Tags) > 0 &&
+	return r.instanceIDs == nil && !r.byID && len(r.watched) == 0 && len(online) > runcommand.MaxInstanceIDs && len(r.targets.Tags) > 0 &&
 		r.targets.Exclude == nil && r.inventory.linux()
 }
 
@@ -204,14 +219,37 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 
 // track has the command of a round read. The round is locked.
 func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, send *probeSend) {
-	if r.abandoned {
-		return
-	}
 	send.commandID, send.answered = sent.ID, map[string]bool{}
 	send.deadline = send.sendTime.Add(r.check.Timeout + answerGrace)
 	send.open = len(send.instanceIDs) - len(send.absent)
 	r.sends = append(r.sends, send)
-	region.Track(runcommand.Want{
-		Command: sent, Exceptions: true, Expected: r.expected, Deadline: send.deadline, Notify: func() { p.notify(r.policy) },
-	})
+	if r.abandoned {
+		return
+	}
+	want := runcommand.Want{
+		Command: sent, Exceptions: true, Expected: r.expected, Notify: func() { p.notify(r.policy) },
+	}
+	if r.watch.Duration > 0 {
+		send.deadline = send.sendTime.Add(process.WatchTimeout(r.check, r.watch) + answerGrace)
+		send.lasting = r.targets.Exclude == nil || len(r.targets.Exclude.Tags) == 0
+		want.Interval = watchPoll
+	}
+	want.Deadline = send.deadline
+	region.Track(want)
+}
+
+// end ends what stays on the nodes of a round that nobody waits for any more. That is best effort: a watch ends by itself.
+func (p *Prober) end(ctx context.Context, region *runcommand.Region, r *round) {
+	r.mu.Lock()
+	sends := slices.Clone(r.sends)
+	r.sends = nil
+	r.mu.Unlock()
+	for _, send := range sends {
+		if r.watch.Duration == 0 || send.done {
+			continue
+		}
+		if err := region.Cancel(ctx, send.commandID); err != nil {
+			log.FromContext(ctx).Info("A watch goes on until its time is up", "policy", r.policy, "error", runcommand.Words(err))
+		}
+	}
 }

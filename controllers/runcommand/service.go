@@ -162,10 +162,10 @@ func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (
 	}, nil
 }
 
-func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) error {
+func (s *ssmService) Cancel(ctx context.Context, commandID string, instanceIDs ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: []string{instanceID}})
+	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: instanceIDs})
 	if err != nil {
 		return fmt.Errorf("cancelling command: %w", err)
 	}
