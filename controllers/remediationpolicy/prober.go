@@ -19,25 +19,21 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-const (
-	// proberWorkers is how many rounds are begun at the same time.
-	proberWorkers = 16
-	// proberQueue is how many may wait for that; a policy whose round does not fit in tries again later.
-	proberQueue = 4096
-)
-
 // Prober begins rounds in the background: it asks for the inventory and sends the probes. It is a Runnable of the manager.
 type Prober struct {
 	regions *runcommand.Regions
 	clock   clock.PassiveClock
 	// notify tells that a policy has news.
 	notify func(types.NamespacedName)
-	queue  chan *round
+
+	mu     sync.Mutex
+	lanes  []*lane
+	opened chan *lane
 }
 
 // NewProber returns a Prober that tells of news by notify.
 func NewProber(regions *runcommand.Regions, clk clock.PassiveClock, notify func(types.NamespacedName)) *Prober {
-	return &Prober{regions: regions, clock: clk, notify: notify, queue: make(chan *round, proberQueue)}
+	return &Prober{regions: regions, clock: clk, notify: notify, opened: make(chan *lane, 64)}
 }
 
 // now is the time in the precision of the API, in which times of probes are compared with recorded ones.
@@ -46,26 +42,23 @@ func (p *Prober) now() time.Time { return p.clock.Now().Truncate(time.Microsecon
 // Start works until the context ends.
 func (p *Prober) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
-	for range proberWorkers {
-		workers.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case r := <-p.queue:
-					p.begin(ctx, r)
-				}
+	defer workers.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-p.opened:
+			for range laneWorkers {
+				workers.Go(func() { p.work(ctx, l) })
 			}
-		})
+		}
 	}
-	workers.Wait()
-	return nil
 }
 
 // Begin queues a round, and reports whether there was room for it.
 func (p *Prober) Begin(r *round) bool {
 	select {
-	case p.queue <- r:
+	case p.laneOf(r).queue <- r:
 		return true
 	default:
 		return false
@@ -77,6 +70,7 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 	if r.isAbandoned() {
 		return
 	}
+	ctx = runcommand.WithPriority(ctx, r.priority())
 	region := p.regions.Get(r.location)
 	var ids []string
 	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
@@ -206,9 +200,17 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
 // sent again, which for a probe does no harm.
 func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
-	for len(command.InstanceIDs) > 0 && !r.isAbandoned() {
+	for len(command.InstanceIDs) > 0 {
+		// The nodes' time to answer runs from the send, and not from when it began to wait for its turn.
+		call, err := region.Budget.Reserve(ctx)
+		if r.isAbandoned() {
+			return
+		}
 		sendTime := p.now()
-		sent, err := region.Send(ctx, command)
+		var sent runcommand.Command
+		if err == nil {
+			sent, err = region.Send(call.In(ctx), command)
+		}
 		if err == nil {
 			p.track(region, r, sent, command.InstanceIDs, sendTime)
 			return

@@ -12,39 +12,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"k8s.io/utils/clock"
 )
 
-// callTimeout bounds a reading operation with all its pages and retries, and sendTimeout the one attempt of a send.
+// maxPages bounds what one listing may read: 50 pages of 50. An inventory is of no use if it lacks some, so it may be far longer,
+// but not endless.
 const (
-	callTimeout = 15 * time.Second
-	sendTimeout = 10 * time.Second
+	maxPages          = 50
+	maxInventoryPages = 4000
 )
-
-// maxPages bounds what one listing may read: 50 pages of 50.
-const maxPages = 50
 
 // ssmService is a Service over the SDK.
 type ssmService struct {
-	api         API
-	credentials aws.CredentialsProvider
+	api API
 }
 
 var _ Service = (*ssmService)(nil)
 
-// NewService returns the Service over an SDK client. The credentials are those of the client: they are fetched before a
-// send, so that a failure to get any is not mistaken for a send whose answer was lost.
+// NewService returns the Service over an SDK client, whose calls are made at once: those of Regions wait for the budget. The
+// credentials are those of the client: they are fetched before a send, so that a failure to get any is not mistaken for a send
+// whose answer was lost.
 func NewService(api API, credentials aws.CredentialsProvider) Service {
-	return &ssmService{api: api, credentials: credentials}
+	return &ssmService{&pacedAPI{
+		api: api, budget: NewBudget(clock.RealClock{}, BudgetOptions{}), credentials: credentials, tries: 1,
+	}}
 }
 
 func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	if s.credentials != nil {
-		if _, err := s.credentials.Retrieve(ctx); err != nil {
-			return Command{}, fmt.Errorf("sending command: %w", &credentialsError{err})
-		}
-	}
 	seconds := int32(max(send.DeliveryTimeout, MinDeliveryTimeout) / time.Second)
 	in := &ssm.SendCommandInput{
 		InstanceIds:        send.InstanceIDs,
@@ -75,8 +69,6 @@ func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
 }
 
 func (s *ssmService) Commands(ctx context.Context, f CommandFilter) ([]Command, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	in := &ssm.ListCommandsInput{CommandId: optional(f.ID), InstanceId: optional(f.InstanceID), MaxResults: aws.Int32(50)}
 	if !f.After.IsZero() {
 		in.Filters = append(in.Filters, types.CommandFilter{
@@ -106,8 +98,6 @@ func (s *ssmService) Commands(ctx context.Context, f CommandFilter) ([]Command, 
 }
 
 func (s *ssmService) Invocations(ctx context.Context, commandID string) ([]Invocation, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	var invocations []Invocation
 	pages := ssm.NewListCommandInvocationsPaginator(s.api, &ssm.ListCommandInvocationsInput{
 		CommandId: &commandID, Details: true, MaxResults: aws.Int32(50),
@@ -125,8 +115,6 @@ func (s *ssmService) Invocations(ctx context.Context, commandID string) ([]Invoc
 }
 
 func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (Invocation, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, err := s.api.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
 		CommandId: &commandID, InstanceId: &instanceID,
 	})
@@ -144,8 +132,6 @@ func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (
 }
 
 func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: []string{instanceID}})
 	if err != nil {
 		return fmt.Errorf("cancelling command: %w", err)
@@ -154,8 +140,6 @@ func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) e
 }
 
 func (s *ssmService) Nodes(ctx context.Context, f NodeFilter) ([]Node, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if len(f.InstanceIDs) == 0 {
 		filters := make([]types.InstanceInformationStringFilter, 0, len(f.Tags))
 		for _, tag := range f.Tags {
@@ -179,10 +163,13 @@ func (s *ssmService) nodes(ctx context.Context, filters []types.InstanceInformat
 	pages := ssm.NewDescribeInstanceInformationPaginator(s.api, &ssm.DescribeInstanceInformationInput{
 		Filters: filters, MaxResults: aws.Int32(50),
 	}, func(o *ssm.DescribeInstanceInformationPaginatorOptions) {
-		// The inventory may have any number of pages, but the same one twice is no progress.
+		// The same page twice is no progress.
 		o.StopOnDuplicateToken = true
 	})
-	for pages.HasMorePages() {
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxInventoryPages {
+			return nil, fmt.Errorf("describing instance information: no end after %d pages", n)
+		}
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("describing instance information: %w", err)

@@ -37,7 +37,7 @@ func newWorld(t *testing.T, nodes int) *world {
 	t.Cleanup(func() { w.Expect(w.server.Close()).To(Succeed()) })
 	w.service = runcommand.NewRegions(aws.Config{
 		BaseEndpoint: aws.String(w.server.URL()), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}, w.clock).Get(runcommand.Location{Account: "123456789012", Region: "eu-central-1"})
+	}, w.clock, runcommand.BudgetOptions{}).Get(runcommand.Location{Account: "123456789012", Region: "eu-central-1"})
 	var err error
 	w.fleet, err = NewFleet(w.server, FleetOptions{
 		Nodes: nodes, Tags: map[string]string{"Role": "web"}, Booted: noon.Add(-time.Hour), Seed: 1,
