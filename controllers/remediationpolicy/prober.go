@@ -18,25 +18,21 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-const (
-	// proberWorkers is how many rounds are begun at the same time.
-	proberWorkers = 16
-	// proberQueue is how many may wait for that; a policy whose round does not fit in tries again later.
-	proberQueue = 4096
-)
-
 // Prober begins rounds in the background: it asks for the inventory and sends the probes. It is a Runnable of the manager.
 type Prober struct {
 	regions *runcommand.Regions
 	clock   clock.PassiveClock
 	// notify tells that a policy has news.
 	notify func(types.NamespacedName)
-	queue  chan *round
+
+	mu     sync.Mutex
+	lanes  []*lane
+	opened chan *lane
 }
 
 // NewProber returns a Prober that tells of news by notify.
 func NewProber(regions *runcommand.Regions, clk clock.PassiveClock, notify func(types.NamespacedName)) *Prober {
-	return &Prober{regions: regions, clock: clk, notify: notify, queue: make(chan *round, proberQueue)}
+	return &Prober{regions: regions, clock: clk, notify: notify, opened: make(chan *lane, 64)}
 }
 
 // now is the time in the precision of the API, in which times of probes are compared with recorded ones.
@@ -45,26 +41,23 @@ func (p *Prober) now() time.Time { return p.clock.Now().Truncate(time.Microsecon
 // Start works until the context ends.
 func (p *Prober) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
-	for range proberWorkers {
-		workers.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case r := <-p.queue:
-					p.begin(ctx, r)
-				}
+	defer workers.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-p.opened:
+			for range laneWorkers {
+				workers.Go(func() { p.work(ctx, l) })
 			}
-		})
+		}
 	}
-	workers.Wait()
-	return nil
 }
 
 // Begin queues a round, and reports whether there was room for it.
 func (p *Prober) Begin(r *round) bool {
 	select {
-	case p.queue <- r:
+	case p.laneOf(r).queue <- r:
 		return true
 	default:
 		return false
@@ -78,6 +71,7 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 		p.end(ctx, region, r)
 		return
 	}
+	ctx = runcommand.WithPriority(ctx, r.priority())
 	if begun, _, _ := r.state(); begun {
 		p.recountNow(ctx, region, r)
 	} else {
@@ -169,8 +163,7 @@ func (p *Prober) sendByTags(
 	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send, online []string,
 ) bool {
 	command.Tags = tagsOf(r.targets.Tags)
-	sendTime := p.now()
-	sent, err := region.Send(ctx, command)
+	sent, sendTime, err := p.sendInTurn(ctx, region, r, command)
 	if err != nil {
 		switch runcommand.Classify(err) {
 		case runcommand.Denied, runcommand.Invalid, runcommand.InvalidInstance, runcommand.NotYet:
@@ -188,12 +181,28 @@ func (p *Prober) sendByTags(
 	return true
 }
 
+// sendInTurn sends when the budget allows the call. The nodes' time to answer runs from the send, and not from when it began to wait
+// for its turn. A round that nobody waits for any more by then is not sent, which is an error that nobody looks at.
+func (p *Prober) sendInTurn(
+	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send,
+) (sent runcommand.Command, sendTime time.Time, err error) {
+	call, err := region.Budget.Reserve(ctx)
+	if err == nil && r.isAbandoned() {
+		err = context.Canceled
+	}
+	if err != nil {
+		return sent, sendTime, err
+	}
+	sendTime = p.now()
+	sent, err = region.Send(call.In(ctx), command)
+	return sent, sendTime, err
+}
+
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
 // sent again, which for a probe does no harm.
 func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
-	for len(command.InstanceIDs) > 0 && !r.isAbandoned() {
-		sendTime := p.now()
-		sent, err := region.Send(ctx, command)
+	for len(command.InstanceIDs) > 0 {
+		sent, sendTime, err := p.sendInTurn(ctx, region, r, command)
 		if err == nil {
 			r.mu.Lock()
 			p.track(region, r, sent, &probeSend{instanceIDs: command.InstanceIDs, sendTime: sendTime})
