@@ -63,11 +63,6 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	}
 	calls := metrics.NewCalls()
 	regions := runcommand.NewRegions(aws, clk, runcommand.BudgetOptions{PerSecond: o.callsPerSecond, Meter: calls})
-	for _, collector := range []prometheus.Collector{calls, metrics.Budgets(regions.Budgets)} {
-		if err := ctrlmetrics.Registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics: %w", err)
-		}
-	}
 	if err := mgr.Add(regions); err != nil {
 		return nil, fmt.Errorf("adding the regions: %w", err)
 	}
@@ -77,6 +72,11 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	}
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
+	}
+	for _, collector := range []prometheus.Collector{calls, metrics.Budgets(regions.Budgets), metrics.Lateness(policies.Lateness)} {
+		if err := ctrlmetrics.Registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering the metrics: %w", err)
+		}
 	}
 	remediations := &remediation.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),

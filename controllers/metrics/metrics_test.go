@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
@@ -70,6 +71,18 @@ ssm_remediator_aws_call_wait_seconds_bucket{priority="recovery",le="300"} 1
 ssm_remediator_aws_call_wait_seconds_bucket{priority="recovery",le="+Inf"} 1
 ssm_remediator_aws_call_wait_seconds_sum{priority="recovery"} 0
 ssm_remediator_aws_call_wait_seconds_count{priority="recovery"} 1
+`)
+}
+
+func TestLateness(t *testing.T) {
+	lateness := Lateness(func() map[types.NamespacedName]time.Duration {
+		return map[types.NamespacedName]time.Duration{{Namespace: "web", Name: "httpd"}: 0, {Namespace: "db", Name: "postgres"}: 90 * time.Second}
+	})
+	shows(t, lateness, `
+# HELP ssm_remediator_policy_probes_late_seconds How late the round of probes is that a policy is due for, or was when it began: 0 on time. Large while AWS throttles, or when more is declared than the AWS budget allows.
+# TYPE ssm_remediator_policy_probes_late_seconds gauge
+ssm_remediator_policy_probes_late_seconds{namespace="db",policy="postgres"} 90
+ssm_remediator_policy_probes_late_seconds{namespace="web",policy="httpd"} 0
 `)
 }
 

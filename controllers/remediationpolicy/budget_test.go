@@ -39,7 +39,9 @@ func waitsAt(region *runcommand.Region, p runcommand.Priority, calls int) {
 func confirmation() *round {
 	return &round{
 		location: location, binding: testBinding, instanceIDs: []string{id(0)},
-		check: process.Check{Process: v1alpha1.ProcessSpec{Name: "httpd"}, Timeout: 10 * time.Second},
+		check: process.Check{
+			Process: v1alpha1.ProcessSpec{Name: "httpd"}, Timeout: 10 * time.Second, Namespace: "web", Policy: "httpd",
+		},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -54,6 +55,9 @@ type fleet struct {
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
+	// due is when the next whole round is, or the one under way was, in nanoseconds since 1970; 0 for none. late is how late the last
+	// one was. Metrics read them at any time.
+	due, late atomic.Int64
 	// intervals are the times between the begins of the last three whole rounds; zero before these.
 	intervals [2]time.Duration
 	// problem is what AWS had against the last whole round.
@@ -102,6 +106,21 @@ func (f *fleets) remove(key types.NamespacedName) *fleet {
 	removed := f.byPolicy[key]
 	delete(f.byPolicy, key)
 	return removed
+}
+
+// lateness is how late the policies are with their rounds: with the one that is due, or as they were with the last one.
+func (f *fleets) lateness(now time.Time) map[types.NamespacedName]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lateness := make(map[types.NamespacedName]time.Duration, len(f.byPolicy))
+	for key, fleet := range f.byPolicy {
+		late := time.Duration(fleet.late.Load())
+		if due := fleet.due.Load(); due != 0 {
+			late = max(late, now.Sub(time.Unix(0, due)))
+		}
+		lateness[key] = late
+	}
+	return lateness
 }
 
 // rounds are all rounds under way.

@@ -19,6 +19,8 @@ func (r *Reconciler) probe(s *scope) {
 		// Nothing of what was begun is sent any more either, and no round is late.
 		r.forget(s.fleet)
 		s.fleet.startTime, s.fleet.intervals = time.Time{}, [2]time.Duration{}
+		s.fleet.due.Store(0)
+		s.fleet.late.Store(0)
 	}
 	if s.region == nil || s.paused != nil {
 		return
@@ -38,6 +40,25 @@ func (r *Reconciler) probeAll(s *scope) {
 		s.lookAgain(due)
 		return
 	}
+	round := r.newWhole(s)
+	if !r.Prober.Begin(round) {
+		s.lookAgain(s.now.Add(queueRetry))
+		return
+	}
+	if !s.fleet.startTime.IsZero() {
+		s.fleet.late.Store(int64(max(0, s.now.Sub(due))))
+		s.fleet.intervals = [2]time.Duration{s.fleet.intervals[1], s.now.Sub(s.fleet.startTime)}
+	}
+	s.fleet.whole, s.fleet.startTime = round, s.now
+	s.fleet.due.Store(r.nextRound(s).UnixNano())
+	if s.requests.Probe {
+		s.requests.AcknowledgeProbe(s.now, s.policy)
+	}
+	s.lookAgain(s.now.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
+}
+
+// newWhole is a round over all instances, but for those that are being watched.
+func (r *Reconciler) newWhole(s *scope) *round {
 	round := r.newRound(s)
 	round.expected, round.byID = s.fleet.expected, s.now.Before(s.fleet.byIDUntil)
 	if s.watching() {
@@ -49,18 +70,7 @@ func (r *Reconciler) probeAll(s *scope) {
 	if s.requests.Probe {
 		round.source = v1alpha1.DetectionSourceRequest
 	}
-	if !r.Prober.Begin(round) {
-		s.lookAgain(s.now.Add(queueRetry))
-		return
-	}
-	if !s.fleet.startTime.IsZero() {
-		s.fleet.intervals = [2]time.Duration{s.fleet.intervals[1], s.now.Sub(s.fleet.startTime)}
-	}
-	s.fleet.whole, s.fleet.startTime = round, s.now
-	if s.requests.Probe {
-		s.requests.AcknowledgeProbe(s.now, s.policy)
-	}
-	s.lookAgain(s.now.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
+	return round
 }
 
 // nextRound is when the next round over all instances is due.

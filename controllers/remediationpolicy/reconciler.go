@@ -44,6 +44,9 @@ type Reconciler struct {
 	fleets fleets
 }
 
+// Lateness is how late each policy is with its probes; 0 for one that is on time.
+func (r *Reconciler) Lateness() map[types.NamespacedName]time.Duration { return r.fleets.lateness(r.Clock.Now()) }
+
 // scope is what one pass knows. Each phase adds to it.
 type scope struct {
 	// policy is the object, with the status that is being made up; before is how it was read. open replaces both, when it
