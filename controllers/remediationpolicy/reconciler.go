@@ -45,7 +45,9 @@ type Reconciler struct {
 }
 
 // Lateness is how late each policy is with its probes; 0 for one that is on time.
-func (r *Reconciler) Lateness() map[types.NamespacedName]time.Duration { return r.fleets.lateness(r.Clock.Now()) }
+func (r *Reconciler) Lateness() map[types.NamespacedName]time.Duration {
+	return r.fleets.lateness(r.Clock.Now())
+}
 
 // scope is what one pass knows. Each phase adds to it.
 type scope struct {
