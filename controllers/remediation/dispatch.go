@@ -123,7 +123,7 @@ func (r *Reconciler) recordSent(
 	if err := r.record(ctx, s); err != nil {
 		return err
 	}
-	r.read(s, purpose)
+	r.track(s, purpose, sent)
 	return nil
 }
 

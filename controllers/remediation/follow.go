@@ -40,9 +40,17 @@ func (r *Reconciler) follow(ctx context.Context, s *scope) error {
 
 // read has the command of a purpose read in the background, and returns what is known of it.
 func (r *Reconciler) read(s *scope, purpose v1alpha1.CommandPurpose) runcommand.Observation {
+	command := commandOf(s.remediation, purpose)
+	r.track(s, purpose, runcommand.Command{ID: command.CommandID})
+	observation, _ := s.region.Observe(command.CommandID)
+	return observation
+}
+
+// track begins to read the command of a purpose in the background, unless that was begun already.
+func (r *Reconciler) track(s *scope, purpose v1alpha1.CommandPurpose, sent runcommand.Command) {
 	key, command := client.ObjectKeyFromObject(s.remediation), commandOf(s.remediation, purpose)
 	want := runcommand.Want{
-		Command:    runcommand.Command{ID: command.CommandID, RequestTime: command.IntentTime.Time},
+		Command:    sent,
 		InstanceID: string(s.remediation.Spec.InstanceID),
 		Deadline:   deadline(s.remediation, command),
 		Notify:     func() { r.Notify(key) },
@@ -52,8 +60,6 @@ func (r *Reconciler) read(s *scope, purpose v1alpha1.CommandPurpose) runcommand.
 		want.InstanceID = ""
 	}
 	s.region.Track(want)
-	observation, _ := s.region.Observe(command.CommandID)
-	return observation
 }
 
 // deadline is when a command whose id is known is given up.

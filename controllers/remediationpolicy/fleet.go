@@ -39,6 +39,13 @@ type fleet struct {
 	changes []change
 	// inventoried is set once it is known which instances there are.
 	inventoried bool
+	// inventory is which nodes AWS has told of, and misfit that the last round found it wanting.
+	inventory *inventory
+	misfit    bool
+	// byIDUntil is until when nodes are probed by their ids, because one command to their tags did not do.
+	byIDUntil time.Time
+	// expected is how long the nodes will probably take to answer a whole round.
+	expected time.Duration
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time

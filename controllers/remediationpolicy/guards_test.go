@@ -108,7 +108,7 @@ var _ = Describe("The breaker", func() {
 
 	It("waits for the answers that may open it, and for no others", func() {
 		w := newWorld(100)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.Probe.FailureThreshold = 1 })
+		w.apply(byIDs(100), func(s *v1alpha1.RemediationPolicySpec) { s.Probe.FailureThreshold = 1 })
 		w.pass()
 		for n := range 60 {
 			w.set(n, down)

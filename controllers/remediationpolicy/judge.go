@@ -22,7 +22,14 @@ const (
 	ReasonNotDelivered = "NotDelivered"
 	// ReasonNotRun means that AWS did not run the probe on the node.
 	ReasonNotRun = "NotRun"
+	// ReasonProbeSucceeded is that of Healthy when counts tell it: the probe exited 0.
+	ReasonProbeSucceeded = "ProbeSucceeded"
 )
+
+// succeeded is what the counts of a command tell of a node: our probe exits 0 when, and only when, it has found the process running.
+var succeeded = decide.Observation{
+	Health: v1alpha1.HealthHealthy, Reason: ReasonProbeSucceeded, Message: "the probe has succeeded",
+}
 
 // judge turns what became of a probe on one node into an observation. Healthy and Unhealthy come from the verdict line
 // alone, which has to be bound to this very command; everything else is Unknown.

@@ -27,8 +27,6 @@ import (
 )
 
 const (
-	// settleTime is how long after the wake-up of a tracker its first step comes, as in runcommand.
-	settleTime = 300 * time.Millisecond
 	// failedRetry is how long after an error a Remediation is tried again.
 	failedRetry = time.Second
 	// hotLoop is how many rounds of work at one moment are one that never ends.
@@ -52,9 +50,9 @@ type runner struct {
 	// between, when it is set, is called when policies were reconciled, and what they have opened was not yet.
 	between func(*runner)
 
-	// step is when the tracker is stepped next; zero while it sleeps. It is not stepped more often than pace.
-	step time.Time
-	pace time.Duration
+	// step is when the tracker is stepped next; zero while it sleeps. It is not stepped more often than pace: not before rest.
+	step, rest time.Time
+	pace       time.Duration
 	// deaf is until when the view takes in nothing, and frozen until when nothing is done at all.
 	deaf, frozen time.Time
 
@@ -210,18 +208,18 @@ func (m *runner) work() (ended bool) {
 	return false
 }
 
-// readCommands steps the tracker when that is due. One that sleeps may have been woken: to find that out costs nothing.
+// readCommands steps the tracker when that is due.
 func (m *runner) readCommands(now time.Time) {
-	if m.step.IsZero() {
-		m.step = now.Add(settleTime)
-		return
-	}
-	if m.step.After(now) {
-		return
+	if !m.step.IsZero() && !m.step.After(now) {
+		m.region.Step(m.ctx)
+		m.rest = now.Add(m.pace)
 	}
 	m.step = time.Time{}
-	if wait := m.region.Step(m.ctx); wait > 0 {
-		m.step = now.Add(max(wait, m.pace))
+	if wait := m.region.Wait(); wait > 0 {
+		m.step = now.Add(wait)
+		if m.rest.After(m.step) {
+			m.step = m.rest
+		}
 	}
 }
 

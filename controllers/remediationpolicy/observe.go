@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -45,11 +46,61 @@ func (r *Reconciler) observeWhole(s *scope, whole *round) {
 		s.fleet.setMembers(members, s.now)
 	}
 	if !r.observeRound(s, whole) {
+		if whole.wantsRecount() {
+			if r.Prober.Begin(whole) {
+				whole.recountQueued()
+			} else {
+				s.lookAgain(s.now.Add(queueRetry))
+			}
+		}
+		return
+	}
+	s.concludeWhole(whole)
+}
+
+// concludeWhole takes over from a whole round what the next ones can use. One that says nothing about most of the fleet is made
+// again at once, by ids.
+func (s *scope) concludeWhole(whole *round) {
+	s.fleet.whole = nil
+	if whole.inventory != nil {
+		s.fleet.inventory = whole.inventory
+	}
+	if whole.void() {
+		s.fleet.byIDUntil = s.now.Add(byIDTime)
+		s.fleet.startTime, s.fleet.misfit = time.Time{}, false
 		return
 	}
 	_, _, s.fleet.problem = whole.state()
-	s.fleet.whole = nil
 	s.fleet.judgeTime = s.now
+	s.fleet.misfit = s.anyUnreached(whole)
+	s.fleet.expected = nextExpected(whole.expected, whole.settled())
+}
+
+// byIDTime is how long nodes are probed by their ids when one command to their tags did not do.
+const byIDTime = time.Hour
+
+// anyUnreached reports whether a node was sent to that may not be there any more.
+func (s *scope) anyUnreached(whole *round) bool {
+	for _, id := range whole.members {
+		switch s.fleet.states[id].Last.Reason {
+		case ReasonNoAnswer, ReasonNotDelivered, decide.ReasonNodeNotManaged:
+			return true
+		}
+	}
+	return false
+}
+
+// nextExpected is how long the next round will probably take after one that has settled so late. It is tried whether it is not
+// less; nodes that answer within a second are asked at once.
+func nextExpected(expected, settled time.Duration) time.Duration {
+	next := settled
+	if settled <= expected {
+		next = settled * 9 / 10
+	}
+	if next < time.Second {
+		return 0
+	}
+	return next
 }
 
 // observeOutage handles a round that did not get as far as an inventory: nothing is known of any instance.

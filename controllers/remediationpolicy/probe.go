@@ -37,6 +37,10 @@ func (r *Reconciler) probeAll(s *scope) {
 		return
 	}
 	round := r.newRound(s)
+	round.expected, round.byID = s.fleet.expected, s.now.Before(s.fleet.byIDUntil)
+	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
+	round.inventory = s.fleet.inventory
+	round.retake = s.requests.Probe || s.fleet.inventory.stale(s.now, period, s.fleet.misfit)
 	if s.requests.Probe {
 		round.source = v1alpha1.DetectionSourceRequest
 	}

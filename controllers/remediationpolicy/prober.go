@@ -5,7 +5,6 @@ package remediationpolicy
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
-	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
@@ -72,115 +70,52 @@ func (p *Prober) Begin(r *round) bool {
 	}
 }
 
-// begin finds out which nodes there are and sends them the probe.
+// begin finds out which nodes there are and sends them the probe. A round that was begun already wants the inventory taken anew.
 func (p *Prober) begin(ctx context.Context, r *round) {
 	if r.isAbandoned() {
 		return
 	}
 	region := p.regions.Get(r.location)
-	var ids []string
-	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
-	switch {
-	case err != nil:
-	case r.instanceIDs == nil:
-		ids, err = p.takeInventory(ctx, region, r, excluded)
-	default:
-		ids = slices.DeleteFunc(slices.Clone(r.instanceIDs), func(id string) bool { return excluded[id] })
-	}
-	if err != nil {
-		r.fail(err, "", p.now())
+	if begun, _, _ := r.state(); begun {
+		p.recountNow(ctx, region, r)
 	} else {
-		p.sendAll(ctx, region, r, ids)
+		if ids, err := p.enlist(ctx, region, r); err != nil {
+			r.fail(err, "", p.now())
+		} else {
+			p.sendAll(ctx, region, r, ids)
+		}
+		r.mu.Lock()
+		r.begun = true
+		r.mu.Unlock()
 	}
-	r.mu.Lock()
-	r.begun = true
-	r.mu.Unlock()
 	p.notify(r.policy)
 }
 
-// takeInventory fills in the members of a whole round, and returns those that can be sent to.
-func (p *Prober) takeInventory(
-	ctx context.Context, region *runcommand.Region, r *round, excluded map[string]bool,
-) ([]string, error) {
-	nodes, err := region.Nodes(ctx, nodeFilter(r.targets.InstanceIDs, r.targets.Tags))
+// enlist finds out whom a round is about, and returns the nodes that have to be asked.
+func (p *Prober) enlist(ctx context.Context, region *runcommand.Region, r *round) ([]string, error) {
+	excluded, err := excludedIDs(ctx, region, r.targets.Exclude)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]runcommand.Node, len(nodes))
-	ids := make([]string, 0, max(len(nodes), len(r.targets.InstanceIDs)))
-	for _, node := range nodes {
-		found[node.InstanceID] = node
-		ids = append(ids, node.InstanceID)
+	if r.instanceIDs != nil {
+		return slices.DeleteFunc(slices.Clone(r.instanceIDs), func(id string) bool { return excluded[id] }), nil
 	}
-	for _, id := range r.targets.InstanceIDs {
-		if _, managed := found[string(id)]; !managed {
-			ids = append(ids, string(id))
-		}
+	taken := r.inventory
+	if r.retake || taken == nil {
+		taken, err = p.takeInventory(ctx, region, r.targets)
 	}
-	slices.Sort(ids)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var online []string
-	for _, id := range slices.Compact(ids) {
-		if excluded[id] {
-			continue
-		}
-		r.members = append(r.members, id)
-		if observation := offline(found, id); observation != nil {
-			r.addKnown(id, *observation, p.now())
-		} else {
-			online = append(online, id)
-		}
-	}
-	return online, nil
-}
-
-// offline tells what is clear about a node without asking it.
-func offline(found map[string]runcommand.Node, id string) *decide.Observation {
-	node, managed := found[id]
-	var o decide.Observation
 	switch {
-	case !managed:
-		o = unknown(decide.ReasonNodeNotManaged, "Systems Manager does not know the node: it is stopped or terminated, its agent never "+
-			"registered (instance profile with AmazonSSMManagedInstanceCore?), or it is in another region or account")
-	case node.Platform != "" && node.Platform != "Linux":
-		o = unknown(process.ReasonNotLinux, "the node runs "+node.Platform)
-	case !node.Online:
-		o = unknown(decide.ReasonNodeOffline, fmt.Sprintf("the agent has not been heard of lately (%s)", node.PingStatus))
+	case err == nil:
+		r.inventory = taken
+	case r.inventory == nil:
+		return nil, err
 	default:
-		return nil
+		// What was known before will do, and what AWS has against the call is told.
+		r.problem = problemOf(err)
 	}
-	return &o
-}
-
-// excludedIDs resolves spec.targets.exclude. When that fails, nothing may be run anywhere.
-func excludedIDs(ctx context.Context, region *runcommand.Region, exclude *v1alpha1.Exclude) (map[string]bool, error) {
-	excluded := map[string]bool{}
-	if exclude == nil {
-		return excluded, nil
-	}
-	for _, id := range exclude.InstanceIDs {
-		excluded[string(id)] = true
-	}
-	if len(exclude.Tags) == 0 {
-		return excluded, nil
-	}
-	nodes, err := region.Nodes(ctx, nodeFilter(nil, exclude.Tags))
-	for _, node := range nodes {
-		excluded[node.InstanceID] = true
-	}
-	return excluded, err
-}
-
-func nodeFilter(ids []v1alpha1.InstanceID, tags []v1alpha1.Tag) runcommand.NodeFilter {
-	filter := runcommand.NodeFilter{}
-	for _, id := range ids {
-		filter.InstanceIDs = append(filter.InstanceIDs, string(id))
-	}
-	for _, tag := range tags {
-		filter.Tags = append(filter.Tags, runcommand.Tag{Key: tag.Key, Values: tag.Values})
-	}
-	return filter
+	return r.enlist(excluded, p.now()), nil
 }
 
 func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *round, ids []string) {
@@ -194,13 +129,48 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 		}
 		return
 	}
+	command := runcommand.ShellScript(script, process.ProbeTimeout(r.check))
+	command.Comment = r.binding
+	command.DeliveryTimeout = runcommand.MinDeliveryTimeout
+	if r.suitsTags(ids) && p.sendByTags(ctx, region, r, command, ids) {
+		return
+	}
 	for chunk := range slices.Chunk(ids, runcommand.MaxInstanceIDs) {
-		command := runcommand.ShellScript(script, process.ProbeTimeout(r.check))
-		command.Comment = r.binding
-		command.DeliveryTimeout = runcommand.MinDeliveryTimeout
 		command.InstanceIDs = chunk
 		p.send(ctx, region, r, command)
 	}
+}
+
+// suitsTags reports whether one command to all tagged nodes does for a round over so many: nothing may be run on an excluded node,
+// or on one that does not run Linux.
+func (r *round) suitsTags(online []string) bool {
+	return r.instanceIDs == nil && !r.byID && len(online) > runcommand.MaxInstanceIDs && len(r.targets.Tags) > 0 &&
+		r.targets.Exclude == nil && r.inventory.linux()
+}
+
+// sendByTags sends the probe to all tagged nodes in one call. It reports false when AWS refuses that for a reason which may not hold
+// for their ids.
+func (p *Prober) sendByTags(
+	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send, online []string,
+) bool {
+	command.Tags = tagsOf(r.targets.Tags)
+	sendTime := p.now()
+	sent, err := region.Send(ctx, command)
+	if err != nil {
+		switch runcommand.Classify(err) {
+		case runcommand.Denied, runcommand.Invalid, runcommand.InvalidInstance, runcommand.NotYet:
+			return false
+		case runcommand.Throttled, runcommand.Unavailable:
+		}
+		for _, id := range online {
+			r.fail(err, id, p.now())
+		}
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.track(region, r, sent, &probeSend{byTags: true, instanceIDs: r.members, absent: r.absent(), sendTime: sendTime})
+	return true
 }
 
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
@@ -210,7 +180,9 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 		sendTime := p.now()
 		sent, err := region.Send(ctx, command)
 		if err == nil {
-			p.track(region, r, sent, command.InstanceIDs, sendTime)
+			r.mu.Lock()
+			p.track(region, r, sent, &probeSend{instanceIDs: command.InstanceIDs, sendTime: sendTime})
+			r.mu.Unlock()
 			return
 		}
 		var rest []string
@@ -230,43 +202,16 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 	}
 }
 
-func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, ids []string, sendTime time.Time) {
-	deadline := sendTime.Add(r.check.Timeout + answerGrace)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// track has the command of a round read. The round is locked.
+func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, send *probeSend) {
 	if r.abandoned {
 		return
 	}
-	r.sends = append(r.sends, &probeSend{
-		commandID: sent.ID, instanceIDs: ids, sendTime: sendTime, deadline: deadline, answered: map[string]bool{},
+	send.commandID, send.answered = sent.ID, map[string]bool{}
+	send.deadline = send.sendTime.Add(r.check.Timeout + answerGrace)
+	send.open = len(send.instanceIDs) - len(send.absent)
+	r.sends = append(r.sends, send)
+	region.Track(runcommand.Want{
+		Command: sent, Exceptions: true, Expected: r.expected, Deadline: send.deadline, Notify: func() { p.notify(r.policy) },
 	})
-	region.Track(runcommand.Want{Command: sent, Deadline: deadline, Notify: func() { p.notify(r.policy) }})
-}
-
-func (r *round) isAbandoned() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.abandoned
-}
-
-// fail records that AWS refused a call: for one instance, or for the whole round when id is empty.
-func (r *round) fail(err error, id string, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := problemOf(err)
-	if id == "" {
-		r.problem = p
-		return
-	}
-	if runcommand.Classify(err) == runcommand.InvalidInstance {
-		p = &problem{reason: decide.ReasonNodeNotManaged, message: "AWS does not accept the node: " + runcommand.Words(err)}
-	} else if r.problem == nil {
-		r.problem = p
-	}
-	r.addKnown(id, unknown(p.reason, p.message), now)
-}
-
-func (r *round) addKnown(id string, o decide.Observation, now time.Time) {
-	o.ProbeTime, o.ReadTime = r.startTime, now
-	r.known = append(r.known, finding{id, o})
 }

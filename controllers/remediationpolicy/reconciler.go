@@ -191,7 +191,7 @@ func (s *scope) decideNow() []decide.Decision {
 // instances are what is known of each instance, of those too that are known only by their attempts: these still count.
 func (s *scope) instances() []decide.Instance {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
-	pending := s.fleet.whole.pending()
+	pending := s.fleet.whole.pending(func(id string) bool { return s.fleet.states[id].Health == v1alpha1.HealthUnhealthy })
 	for id, state := range s.fleet.states {
 		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id], Pending: pending[id]})
 	}

@@ -37,29 +37,28 @@ type round struct {
 	startTime   time.Time
 	// source is what it was begun for.
 	source v1alpha1.DetectionSource
+	// byID has it sent to each node by its id, where one command for all tagged ones does not do.
+	byID bool
+	// expected is how long the nodes will probably take to answer.
+	expected time.Duration
 
 	mu sync.Mutex
 	// abandoned is set when nobody waits for the round any more.
 	abandoned bool
 	// begun is set once the inventory was read and the commands were sent, as far as that was possible.
 	begun bool
+	// inventory is which nodes there are: from an earlier round, until it is taken anew in this one.
+	inventory *inventory
+	retake    bool
 	// members are the instances that the round is about, without the excluded ones.
 	members []string
 	// known holds what is clear without a command, for instance that a node is offline, and was not collected yet.
 	known []finding
 	sends []*probeSend
+	// recount says how far it is with an inventory that does not fit the counts.
+	recount recount
 	// problem is the first error of AWS, if there was one.
 	problem *problem
-}
-
-// probeSend is one command of a round.
-type probeSend struct {
-	commandID   string
-	instanceIDs []string
-	sendTime    time.Time
-	deadline    time.Time
-	answered    map[string]bool
-	done        bool
 }
 
 // finding is what a round found out about one instance.
@@ -101,22 +100,29 @@ func (r *round) collectSend(now time.Time, region *runcommand.Region, send *prob
 		return nil
 	}
 	observation, _ := region.Observe(send.commandID)
-	send.done = observation.Done || now.After(send.deadline.Add(readGrace))
+	over := observation.Done || now.After(send.deadline.Add(readGrace))
+	if over && !r.fits(send, observation) {
+		return nil
+	}
+	send.done = over
+	if send.done {
+		send.settled = observation.Settled
+		region.Forget(send.commandID)
+	}
 	if send.done && observation.Err != nil && r.problem == nil {
 		r.problem = problemOf(observation.Err)
 	}
-	if send.done {
-		region.Forget(send.commandID)
-	}
 	findings := send.findings(now, r.binding, observation)
+	send.open = send.stillOpen(observation)
 	for n := range findings {
 		findings[n].Source = r.source
 	}
 	return findings
 }
 
-// pending are the instances that a round, if there is one, has sent to and that have not answered yet.
-func (r *round) pending() map[string]bool {
+// pending are instances that a round, if there is one, has sent to and that have not answered yet. Where counts tell only how many
+// these are, it is so many of those that it may be, down ones last: an answer of these changes nothing.
+func (r *round) pending(down func(id string) bool) map[string]bool {
 	if r == nil {
 		return nil
 	}
@@ -124,27 +130,67 @@ func (r *round) pending() map[string]bool {
 	defer r.mu.Unlock()
 	pending := map[string]bool{}
 	for _, send := range r.sends {
+		open := send.open
 		for _, id := range send.instanceIDs {
-			pending[id] = !send.done && !send.answered[id]
+			if open > 0 && !send.answered[id] && !send.absent[id] && !down(id) {
+				pending[id] = true
+				open--
+			}
 		}
 	}
 	return pending
 }
 
-// findings are about the instances that have answered since the last time, and at the end about all others.
-func (p *probeSend) findings(now time.Time, binding string, observation runcommand.Observation) []finding {
-	var findings []finding
-	for _, id := range p.instanceIDs {
-		invocation, listed := observation.Invocations[id]
-		if p.answered[id] || (!p.done && (!listed || !invocation.Status.Final())) {
+// enlist makes members of the nodes of the inventory that are not excluded, and tells what is clear of them without asking. It
+// returns those that have to be asked.
+func (r *round) enlist(excluded map[string]bool, now time.Time) (online []string) {
+	r.members = nil
+	for _, id := range r.inventory.ids {
+		if excluded[id] {
 			continue
 		}
-		p.answered[id] = true
-		o := judge(invocation, listed, binding, observation)
-		o.ProbeTime, o.ReadTime, o.CommandID = p.sendTime, now, p.commandID
-		findings = append(findings, finding{id, o})
+		r.members = append(r.members, id)
+		if o := r.inventory.unreachable(id); o != nil {
+			r.addKnown(id, *o, now)
+		} else {
+			online = append(online, id)
+		}
 	}
-	return findings
+	return online
+}
+
+// absent are the members that the inventory calls offline.
+func (r *round) absent() map[string]bool {
+	absent := map[string]bool{}
+	for _, id := range r.members {
+		if r.inventory.unreachable(id) != nil {
+			absent[id] = true
+		}
+	}
+	return absent
+}
+
+// addKnown adds what is clear of a node without an answer of it.
+func (r *round) addKnown(id string, o decide.Observation, now time.Time) {
+	o.ProbeTime, o.ReadTime = r.startTime, now
+	r.known = append(r.known, finding{id, o})
+}
+
+// fail records that AWS refused a call: for one instance, or for the whole round when id is empty.
+func (r *round) fail(err error, id string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := problemOf(err)
+	if id == "" {
+		r.problem = p
+		return
+	}
+	if runcommand.Classify(err) == runcommand.InvalidInstance {
+		p = &problem{reason: decide.ReasonNodeNotManaged, message: "AWS does not accept the node: " + runcommand.Words(err)}
+	} else if r.problem == nil {
+		r.problem = p
+	}
+	r.addKnown(id, unknown(p.reason, p.message), now)
 }
 
 // abandon ends the round: nothing more is sent or read.
@@ -155,6 +201,23 @@ func (r *round) abandon(region *runcommand.Region) {
 	for _, send := range r.sends {
 		region.Forget(send.commandID)
 	}
+}
+
+func (r *round) isAbandoned() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.abandoned
+}
+
+// settled is how long the nodes took to answer.
+func (r *round) settled() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var settled time.Duration
+	for _, send := range r.sends {
+		settled = max(settled, send.settled)
+	}
+	return settled
 }
 
 // lookAgain is when the round has to be looked at even if nothing is heard of it.

@@ -55,6 +55,8 @@ type world struct {
 
 	mu    sync.Mutex
 	nodes map[string]*node
+	// slow is how long a probe takes.
+	slow time.Duration
 }
 
 // node is a scripted node that speaks as the scripts do.
@@ -80,7 +82,7 @@ type replica struct {
 
 var location = runcommand.Location{Account: "123456789012", Region: "eu-central-1"}
 
-func newWorld(nodes int) *world {
+func newWorld(nodes int, options ...func(*ssmlocal.Options)) *world {
 	w := &world{
 		ctx:       context.Background(),
 		namespace: cluster.NewNamespace(GinkgoTB()),
@@ -88,7 +90,11 @@ func newWorld(nodes int) *world {
 		clock:     clocktesting.NewFakeClock(time.Date(2026, 3, 29, 12, 0, 0, 123456789, time.UTC)),
 		nodes:     map[string]*node{},
 	}
-	w.server = ssmlocal.New(ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))})
+	o := ssmlocal.Options{Clock: w.clock, ReadLag: new(time.Duration(0))}
+	for _, change := range options {
+		change(&o)
+	}
+	w.server = ssmlocal.New(o)
 	Expect(w.server.Start("")).To(Succeed())
 	DeferCleanup(w.server.Close)
 	for n := range nodes {
@@ -128,7 +134,9 @@ func (w *world) run(e ssmlocal.Execution) ssmlocal.Outcome {
 		return ssmlocal.Outcome{NoAnswer: true}
 	}
 	if strings.HasPrefix(e.Comment, "probe/") {
-		return n.probe(e)
+		probed := n.probe(e)
+		probed.Delay = w.slow
+		return probed
 	}
 	return n.recover(e)
 }
@@ -240,6 +248,16 @@ func together(s *v1alpha1.RemediationPolicySpec) {
 }
 func evenAll(s *v1alpha1.RemediationPolicySpec) {
 	s.Limits.MaxUnhealthy = new(intstr.FromString("100%"))
+}
+
+// byIDs names the first so many nodes in place of their tags.
+func byIDs(nodes int) func(*v1alpha1.RemediationPolicySpec) {
+	return func(s *v1alpha1.RemediationPolicySpec) {
+		s.Targets = v1alpha1.Targets{}
+		for n := range nodes {
+			s.Targets.InstanceIDs = append(s.Targets.InstanceIDs, v1alpha1.InstanceID(id(n)))
+		}
+	}
 }
 
 func (w *world) key() client.ObjectKey {

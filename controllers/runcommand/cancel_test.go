@@ -26,7 +26,7 @@ func TestCancelEndsWhatRuns(t *testing.T) {
 	one, err := w.region.Result(t.Context(), both.ID, id(1))
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(one.Status).To(Equal(StatusCancelled))
-	invocations, err := w.region.Invocations(t.Context(), document.ID)
+	invocations, err := whole(w.region.Invocations(t.Context(), InvocationFilter{CommandID: document.ID}))
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(invocations[0].Status).To(Equal(StatusCancelled))
 	w.Expect(invocations[0].ResponseCode).To(Equal(137))

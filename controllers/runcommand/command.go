@@ -5,6 +5,7 @@ package runcommand
 
 import (
 	"context"
+	"iter"
 	"strconv"
 	"time"
 )
@@ -30,8 +31,10 @@ type Location struct {
 
 // Send is a command to send.
 type Send struct {
-	// InstanceIDs are the nodes, 1 to 50.
+	// InstanceIDs are the nodes, 1 to 50. Either these or Tags are set.
 	InstanceIDs []string
+	// Tags select the nodes, any number of them: those that have every one, at most 5.
+	Tags []Tag
 	// Document is the name of the SSM document, or its ARN.
 	Document string
 	// DocumentVersion is a number, $DEFAULT or $LATEST; empty is the document's default version.
@@ -77,6 +80,12 @@ func (c Command) Done() bool {
 	return c.Status.Final() || (c.Targets > 0 && c.Completed >= c.Targets)
 }
 
+// Succeeded reports whether, by its counts, the command has succeeded on all its nodes. Counts do not show nodes that the command
+// could not be delivered to (Undeliverable): these have to be asked for.
+func (c Command) Succeeded() bool {
+	return c.Status == StatusSuccess && c.Targets > 0 && c.Completed == c.Targets && c.Errors == 0 && c.DeliveryTimedOut == 0
+}
+
 // Invocation is one command on one node.
 type Invocation struct {
 	CommandID  string
@@ -115,6 +124,18 @@ type CommandFilter struct {
 	InstanceID string
 	// After and Before bound the time of the request, by AWS's clock.
 	After, Before time.Time
+	// Executing selects those that have not ended on all their nodes.
+	Executing bool
+}
+
+// InvocationFilter selects invocations of a list. Zero fields do not filter: without a CommandID it is about all commands of the
+// account and region.
+type InvocationFilter struct {
+	CommandID string
+	// After bounds the time of the request, by AWS's clock.
+	After time.Time
+	// Status is the detailed status.
+	Status Status
 }
 
 // NodeFilter selects nodes of the inventory, by ids or by tags.
@@ -131,10 +152,12 @@ type Service interface {
 	// Send sends a command. It is never retried in here: SendCommand has no idempotency token, so a second try could be a
 	// second execution. MayBeAccepted tells what an error proves.
 	Send(ctx context.Context, s Send) (Command, error)
-	// Commands lists commands, the newest first. A command that was just sent may be missing.
-	Commands(ctx context.Context, f CommandFilter) ([]Command, error)
-	// Invocations lists what became of a command on each of its nodes. Nodes may be missing for a while after the send.
-	Invocations(ctx context.Context, commandID string) ([]Invocation, error)
+	// Commands lists commands, the newest first, page by page as far as they are taken; an error ends the list. A command that was
+	// just sent may be missing.
+	Commands(ctx context.Context, f CommandFilter) iter.Seq2[Command, error]
+	// Invocations lists what became of commands on their nodes, page by page as far as they are taken; an error ends the list. Nodes
+	// may be missing for a while after the send.
+	Invocations(ctx context.Context, f InvocationFilter) iter.Seq2[Invocation, error]
 	// Result reads one invocation with its whole stdout. It is of class NotYet right after the send. Of a document with several
 	// steps AWS does not tell a code or an output here: read that with Invocations.
 	Result(ctx context.Context, commandID, instanceID string) (Invocation, error)

@@ -5,6 +5,7 @@ package runcommand
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +99,7 @@ func TestInvocationOfADocument(t *testing.T) {
 			w.addDocument()
 			w.outcome = steps(test.outcomes)
 			sent := w.restart()
-			invocations, err := w.region.Invocations(t.Context(), sent.ID)
+			invocations, err := whole(w.region.Invocations(t.Context(), InvocationFilter{CommandID: sent.ID}))
 			w.Expect(err).NotTo(HaveOccurred())
 			w.Expect(invocations).To(Equal([]Invocation{{
 				CommandID: sent.ID, InstanceID: id(0), Status: test.wantStatus, StatusText: string(test.wantStatus),
@@ -172,14 +173,17 @@ type lagging struct {
 	behind bool
 }
 
-func (l *lagging) Invocations(ctx context.Context, commandID string) ([]Invocation, error) {
-	invocations, err := l.Service.Invocations(ctx, commandID)
-	for n := range invocations {
-		if l.behind {
-			invocations[n].Status = StatusInProgress
+func (l *lagging) Invocations(ctx context.Context, f InvocationFilter) iter.Seq2[Invocation, error] {
+	return func(yield func(Invocation, error) bool) {
+		for invocation, err := range l.Service.Invocations(ctx, f) {
+			if l.behind {
+				invocation.Status = StatusInProgress
+			}
+			if !yield(invocation, err) {
+				return
+			}
 		}
 	}
-	return invocations, err
 }
 
 func TestTrackerWaitsUntilTheInvocationSaysSoToo(t *testing.T) {

@@ -82,7 +82,7 @@ func TestWordsAreThoseOfAWS(t *testing.T) {
 	w.server.SetFaults(func(ssmlocal.Call) ssmlocal.Fault {
 		return ssmlocal.Fault{Code: "AccessDeniedException", Message: "User: arn is not authorized\nto perform: ssm:ListCommands"}
 	})
-	_, err := w.region.Commands(t.Context(), CommandFilter{})
+	_, err := whole(w.region.Commands(t.Context(), CommandFilter{}))
 	w.Expect(Words(err)).To(Equal("AccessDeniedException: User: arn is not authorized to perform: ssm:ListCommands"))
 	w.Expect(len(Words(fmt.Errorf("%s", strings.Repeat("x", 1000))))).To(BeNumerically("<=", 303))
 	w.Expect(Words(fmt.Errorf("sending: %w", context.DeadlineExceeded))).To(Equal("no answer in time"))

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"net/http"
 	"regexp"
@@ -141,8 +142,11 @@ func FuzzAnswers(f *testing.F) {
 			g.Expect(MayBeAccepted(err) || status >= 300).To(BeTrue(), "AWS refuses nothing with %d", status)
 		}
 		for _, read := range []func() error{
-			func() error { _, err := service.Commands(t.Context(), CommandFilter{}); return err },
-			func() error { _, err := service.Invocations(t.Context(), id); return err },
+			func() error { _, err := whole(service.Commands(t.Context(), CommandFilter{})); return err },
+			func() error {
+				_, err := whole(service.Invocations(t.Context(), InvocationFilter{CommandID: id}))
+				return err
+			},
 			func() error { _, err := service.Result(t.Context(), id, "i-0a1b2c3d4e5f60718"); return err },
 			func() error { return service.Cancel(t.Context(), id, "i-0a1b2c3d4e5f60718") },
 			func() error { _, err := service.Nodes(t.Context(), NodeFilter{}); return err },
@@ -217,7 +221,7 @@ func (e *erratic) status() Status {
 	return statuses[e.below(len(statuses))]
 }
 
-func (e *erratic) Commands(context.Context, CommandFilter) ([]Command, error) {
+func (e *erratic) Commands(context.Context, CommandFilter) iter.Seq2[Command, error] {
 	var commands []Command
 	for range e.below(6) {
 		commands = append(commands, Command{
@@ -225,15 +229,30 @@ func (e *erratic) Commands(context.Context, CommandFilter) ([]Command, error) {
 			Targets: e.below(3), Completed: e.below(4), Errors: e.below(3) - 1,
 		})
 	}
-	return commands, e.err()
+	return list(commands, e.err())
 }
 
-func (e *erratic) Invocations(_ context.Context, commandID string) ([]Invocation, error) {
+// list yields the items, and then the error if there is one.
+func list[T any](items []T, err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for _, item := range items {
+			if !yield(item, nil) {
+				return
+			}
+		}
+		if err != nil {
+			var none T
+			yield(none, err)
+		}
+	}
+}
+
+func (e *erratic) Invocations(_ context.Context, f InvocationFilter) iter.Seq2[Invocation, error] {
 	var invocations []Invocation
 	for range e.below(4) {
-		invocations = append(invocations, Invocation{CommandID: commandID, InstanceID: id(e.below(3)), Status: e.status()})
+		invocations = append(invocations, Invocation{CommandID: f.CommandID, InstanceID: id(e.below(3)), Status: e.status()})
 	}
-	return invocations, e.err()
+	return list(invocations, e.err())
 }
 
 func (e *erratic) Result(_ context.Context, commandID, instanceID string) (Invocation, error) {
@@ -256,12 +275,13 @@ func FuzzTracker(f *testing.F) {
 				instance = id(0)
 			}
 			tracker.Track(Want{
-				Command: Command{ID: fmt.Sprint("c", n), RequestTime: noon}, InstanceID: instance, Deadline: deadline, Notify: func() { news++ },
+				Command:    Command{ID: fmt.Sprint("c", n), RequestTime: noon, Targets: []int{0, 2, 100}[n%3]},
+				InstanceID: instance, Exceptions: n%4 == 1, Deadline: deadline, Notify: func() { news++ },
 			})
 		}
 		found := tracker.Search(Search{Comment: "s0", InstanceID: id(0), After: noon, Before: deadline, Until: deadline})
 		g.Expect(found.Found.ID).To(BeEmpty())
-		for steps := 0; !clk.Now().After(deadline.Add(maxPollInterval)); steps++ {
+		for !clk.Now().After(deadline.Add(exceptionsGrace + 2*maxPollInterval)) {
 			wait := tracker.Step(t.Context())
 			g.Expect(wait == 0 || (wait >= pollInterval && wait <= maxPollInterval)).To(BeTrue(), "%v", wait)
 			if wait == 0 {

@@ -16,10 +16,6 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// settle is how long a command that was just sent is left alone before it is read for the first time: lists do not show it
-// earlier, and commands that are sent together are read together.
-const settle = 300 * time.Millisecond
-
 // Region is Run Command in one location: how to send, and who reads.
 type Region struct {
 	Location
@@ -168,22 +164,25 @@ func (r *Regions) Start(ctx context.Context) error {
 	}
 }
 
-// loop steps the tracker when it is woken, and from then on as often as it wants.
+// loop steps the tracker as often as it wants.
 func (r *Region) loop(ctx context.Context, clk clock.WithTicker) {
-	for {
+	for ctx.Err() == nil {
+		wait := r.Wait()
+		if wait == 0 {
+			select {
+			case <-ctx.Done():
+			case <-r.wake:
+			}
+			continue
+		}
+		timer := clk.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			return
-		case <-r.wake:
+		case <-r.wake: // Something may be due earlier.
+		case <-timer.C():
+			r.Step(ctx)
 		}
-		if !sleep(ctx, clk, settle) {
-			return
-		}
-		for wait := r.Step(ctx); wait > 0; wait = r.Step(ctx) {
-			if !sleep(ctx, clk, wait) {
-				return
-			}
-		}
+		timer.Stop()
 	}
 }
 

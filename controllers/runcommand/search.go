@@ -65,15 +65,6 @@ func (t *Tracker) EndSearch(comment string) {
 	delete(t.searches, comment)
 }
 
-func (t *Tracker) searching() bool {
-	for _, s := range t.searches {
-		if s.Found.ID == "" {
-			return true
-		}
-	}
-	return false
-}
-
 // stepSearches looks once for all that is searched, and reports whether AWS is in a state to answer.
 func (t *Tracker) stepSearches(ctx context.Context) bool {
 	t.mu.Lock()
@@ -113,14 +104,13 @@ func (t *Tracker) look(ctx context.Context, s Search) (Command, error) {
 	ofNode := around
 	ofNode.InstanceID = s.InstanceID
 	for _, filter := range []CommandFilter{ofNode, around} {
-		commands, err := t.service.Commands(ctx, filter)
-		if err != nil && Classify(err) == InvalidInstance {
-			continue // The node is gone by now; the command may be there all the same.
-		}
-		if err != nil {
-			return Command{}, err
-		}
-		for _, c := range commands {
+		for c, err := range t.service.Commands(ctx, filter) {
+			if err != nil && Classify(err) == InvalidInstance {
+				break // The node is gone by now; the command may be there all the same.
+			}
+			if err != nil {
+				return Command{}, err
+			}
 			if c.Comment == s.Comment {
 				return c, nil
 			}

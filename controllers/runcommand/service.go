@@ -6,6 +6,7 @@ package runcommand
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -14,14 +15,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
-// callTimeout bounds a reading operation with all its pages and retries, and sendTimeout the one attempt of a send.
+// callTimeout bounds a reading call, a page of a list for one, with its retries, and sendTimeout the one attempt of a send.
 const (
 	callTimeout = 15 * time.Second
 	sendTimeout = 10 * time.Second
 )
 
-// maxPages bounds what one listing may read: 50 pages of 50.
-const maxPages = 50
+// maxPages bounds what one listing may read: every node of a fleet of 100,000.
+const maxPages = 2000
 
 // ssmService is a Service over the SDK.
 type ssmService struct {
@@ -48,6 +49,7 @@ func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
 	seconds := int32(max(send.DeliveryTimeout, MinDeliveryTimeout) / time.Second)
 	in := &ssm.SendCommandInput{
 		InstanceIds:        send.InstanceIDs,
+		Targets:            targetsOf(send.Tags),
 		DocumentName:       &send.Document,
 		DocumentVersion:    optional(send.DocumentVersion),
 		Parameters:         send.Parameters,
@@ -74,54 +76,71 @@ func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
 	return commandFrom(*out.Command), nil
 }
 
-func (s *ssmService) Commands(ctx context.Context, f CommandFilter) ([]Command, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	in := &ssm.ListCommandsInput{CommandId: optional(f.ID), InstanceId: optional(f.InstanceID), MaxResults: aws.Int32(50)}
-	if !f.After.IsZero() {
-		in.Filters = append(in.Filters, types.CommandFilter{
-			Key: types.CommandFilterKeyInvokedAfter, Value: aws.String(f.After.UTC().Format(time.RFC3339)),
-		})
-	}
-	if !f.Before.IsZero() {
-		in.Filters = append(in.Filters, types.CommandFilter{
-			Key: types.CommandFilterKeyInvokedBefore, Value: aws.String(f.Before.UTC().Format(time.RFC3339)),
-		})
+func (s *ssmService) Commands(ctx context.Context, f CommandFilter) iter.Seq2[Command, error] {
+	in := &ssm.ListCommandsInput{
+		CommandId: optional(f.ID), InstanceId: optional(f.InstanceID), MaxResults: aws.Int32(50), Filters: f.wire(),
 	}
 	if f.ID != "" {
 		in.MaxResults = nil
 	}
-	var commands []Command
-	pages := ssm.NewListCommandsPaginator(s.api, in)
-	for n := 0; pages.HasMorePages() && n < maxPages; n++ {
+	pages := ssm.NewListCommandsPaginator(s.api, in, func(o *ssm.ListCommandsPaginatorOptions) { o.StopOnDuplicateToken = true })
+	return listed(ctx, pages.HasMorePages, func(ctx context.Context) ([]Command, error) {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("listing commands: %w", err)
 		}
+		commands := make([]Command, len(page.Commands))
 		for i := range page.Commands {
-			commands = append(commands, commandFrom(page.Commands[i]))
+			commands[i] = commandFrom(page.Commands[i])
 		}
-	}
-	return commands, nil
+		return commands, nil
+	})
 }
 
-func (s *ssmService) Invocations(ctx context.Context, commandID string) ([]Invocation, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	var invocations []Invocation
+func (s *ssmService) Invocations(ctx context.Context, f InvocationFilter) iter.Seq2[Invocation, error] {
 	pages := ssm.NewListCommandInvocationsPaginator(s.api, &ssm.ListCommandInvocationsInput{
-		CommandId: &commandID, Details: true, MaxResults: aws.Int32(50),
-	})
-	for n := 0; pages.HasMorePages() && n < maxPages; n++ {
+		CommandId: optional(f.CommandID), Details: true, MaxResults: aws.Int32(50), Filters: f.wire(),
+	}, func(o *ssm.ListCommandInvocationsPaginatorOptions) { o.StopOnDuplicateToken = true })
+	return listed(ctx, pages.HasMorePages, func(ctx context.Context) ([]Invocation, error) {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("listing command invocations: %w", err)
 		}
+		invocations := make([]Invocation, len(page.CommandInvocations))
 		for i := range page.CommandInvocations {
-			invocations = append(invocations, invocationFrom(&page.CommandInvocations[i]))
+			invocations[i] = invocationFrom(&page.CommandInvocations[i])
+		}
+		return invocations, nil
+	})
+}
+
+// listed is a list that is read page by page, each page in its own time, as far as it is taken.
+func listed[T any](
+	ctx context.Context, more func() bool, next func(context.Context) ([]T, error),
+) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		// A list may have any number of pages up to that; the same one twice is no progress.
+		for n := 0; more() && n < maxPages; n++ {
+			page, err := within(ctx, next)
+			if err != nil {
+				var none T
+				yield(none, err)
+				return
+			}
+			for _, item := range page {
+				if !yield(item, nil) {
+					return
+				}
+			}
 		}
 	}
-	return invocations, nil
+}
+
+// within makes one call in the time that a call may take.
+func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return call(ctx)
 }
 
 func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (Invocation, error) {
@@ -154,8 +173,6 @@ func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) e
 }
 
 func (s *ssmService) Nodes(ctx context.Context, f NodeFilter) ([]Node, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	if len(f.InstanceIDs) == 0 {
 		filters := make([]types.InstanceInformationStringFilter, 0, len(f.Tags))
 		for _, tag := range f.Tags {
@@ -183,7 +200,9 @@ func (s *ssmService) nodes(ctx context.Context, filters []types.InstanceInformat
 		o.StopOnDuplicateToken = true
 	})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		page, err := within(ctx, func(ctx context.Context) (*ssm.DescribeInstanceInformationOutput, error) {
+			return pages.NextPage(ctx)
+		})
 		if err != nil {
 			return nil, fmt.Errorf("describing instance information: %w", err)
 		}
@@ -215,6 +234,39 @@ func commandFrom(c types.Command) Command {
 		Errors:           int(c.ErrorCount),
 		DeliveryTimedOut: int(c.DeliveryTimedOutCount),
 	}
+}
+
+func (f CommandFilter) wire() []types.CommandFilter {
+	var filters []types.CommandFilter
+	add := func(key types.CommandFilterKey, value string) {
+		filters = append(filters, types.CommandFilter{Key: key, Value: &value})
+	}
+	if !f.After.IsZero() {
+		add(types.CommandFilterKeyInvokedAfter, f.After.UTC().Format(time.RFC3339))
+	}
+	if !f.Before.IsZero() {
+		add(types.CommandFilterKeyInvokedBefore, f.Before.UTC().Format(time.RFC3339))
+	}
+	if f.Executing {
+		add(types.CommandFilterKeyExecutionStage, "Executing")
+	}
+	return filters
+}
+
+func (f InvocationFilter) wire() []types.CommandFilter {
+	filters := CommandFilter{After: f.After}.wire()
+	if f.Status != "" {
+		filters = append(filters, types.CommandFilter{Key: types.CommandFilterKeyStatus, Value: aws.String(string(f.Status))})
+	}
+	return filters
+}
+
+func targetsOf(tags []Tag) []types.Target {
+	var targets []types.Target
+	for _, tag := range tags {
+		targets = append(targets, types.Target{Key: aws.String("tag:" + tag.Key), Values: tag.Values})
+	}
+	return targets
 }
 
 func optional(s string) *string {

@@ -41,7 +41,7 @@ func TestInvocationsTellEachNode(t *testing.T) {
 	}
 	w.server.SetConnection(id(2), ssmlocal.Undeliverable)
 	sent := w.send("a", 3)
-	invocations, err := w.region.Invocations(t.Context(), sent.ID)
+	invocations, err := whole(w.region.Invocations(t.Context(), InvocationFilter{CommandID: sent.ID}))
 	w.Expect(err).NotTo(HaveOccurred())
 	byID := map[string]Invocation{}
 	for _, i := range invocations {
@@ -70,7 +70,7 @@ func TestCommandsFilter(t *testing.T) {
 		"before":                {CommandFilter{Before: noon.Add(30 * time.Second)}, []string{early.ID}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			commands, err := w.region.Commands(t.Context(), test.filter)
+			commands, err := whole(w.region.Commands(t.Context(), test.filter))
 			g := NewWithT(t)
 			g.Expect(err).NotTo(HaveOccurred())
 			var ids []string

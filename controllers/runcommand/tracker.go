@@ -6,7 +6,6 @@ package runcommand
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -22,15 +21,9 @@ const (
 	longInterval    = 10 * time.Second
 )
 
-// listByIDUpTo is how many commands are asked for one by one; more are picked out of one shared list.
-const listByIDUpTo = 3
-
-// unlistedAge is the age at which a command that the shared list does not show is asked for by its id: the list may have
-// been too long to read to its end.
-const unlistedAge = 15 * time.Second
-
-// clockSkew is how far AWS's clock may be from ours when a time of ours bounds a list.
-const clockSkew = 2 * time.Minute
+// settle is how long a command that was just sent is left alone before it is read for the first time: lists do not show it
+// earlier. Commands that are due within that time of each other are read together.
+const settle = 300 * time.Millisecond
 
 // keepDone is how long what was read is kept when nobody forgets it.
 const keepDone = 10 * time.Minute
@@ -42,21 +35,35 @@ type Observation struct {
 	// Invocations holds, by instance, what was read so far. They are read again when the counts tell of a new error, and
 	// when the command is done.
 	Invocations map[string]Invocation
-	// ReadTime is when the invocations had last been read; zero before that.
+	// OthersSucceeded is set, of a Want with Exceptions that is Done, when the counts prove that the command has succeeded on all of
+	// its nodes that are not in Invocations. Which these are AWS does not say.
+	OthersSucceeded bool
+	// Settled is how long after the begin of tracking the counts were last seen to change.
+	Settled time.Duration
+	// ReadTime is when the invocations, or counts that stand for them, had last been read; zero before that.
 	ReadTime time.Time
 	// Done means that there is nothing more to wait for: the command has ended and was read, or its deadline has passed.
 	Done bool
 	// Err is the error of the last read; nil after a good one.
 	Err error
+
+	// listTime is when the counts were listed in a reading.
+	listTime time.Time
 }
 
 // Want says what is wanted of a command in flight.
 type Want struct {
-	// Command is the command as Send returned it, or at least its ID and a RequestTime that is not later than its own.
+	// Command is the command as Send returned it, or its ID alone.
 	Command Command
 	// InstanceID, when it is set, asks for the Result of this one node, with its whole stdout, once it has ended. Otherwise
 	// the invocations of all nodes are read, which is also how a document is read that may have several steps.
 	InstanceID string
+	// Exceptions asks only for the nodes on which the command does not succeed. That all others do is told by counts.
+	Exceptions bool
+	// Expected is how long the command will probably take: it is not asked for earlier.
+	Expected time.Duration
+	// Interval is the time between two looks at the command; zero for one that suits its kind.
+	Interval time.Duration
 	// Deadline ends the wait: the command is then read once more, whatever its counts.
 	Deadline time.Time
 	// Notify is called, without a lock held, when there is something new.
@@ -73,13 +80,15 @@ type Tracker struct {
 	commands map[string]*tracked
 	searches map[string]*search
 	interval time.Duration
+	// stepTime is when the last Step ended.
+	stepTime time.Time
 }
 
 type tracked struct {
 	Want
 	Observation
-	// due is when it is to be read next.
-	due time.Time
+	// since is when it began to be tracked, due when it is to be read next.
+	since, due time.Time
 }
 
 // NewTracker returns a Tracker that calls wake when there is something to do for Step.
@@ -95,7 +104,10 @@ func (t *Tracker) Track(w Want) {
 	t.mu.Lock()
 	_, known := t.commands[w.Command.ID]
 	if !known {
-		t.commands[w.Command.ID] = &tracked{Want: w, Observation: Observation{Invocations: map[string]Invocation{}}}
+		now := t.clock.Now()
+		t.commands[w.Command.ID] = &tracked{
+			Want: w, Observation: Observation{Invocations: map[string]Invocation{}}, since: now, due: now.Add(max(settle, w.Expected)),
+		}
 	}
 	t.mu.Unlock()
 	if !known {
@@ -123,73 +135,87 @@ func (t *Tracker) Forget(commandID string) {
 	delete(t.commands, commandID)
 }
 
-// Step reads all commands in flight once, and returns how long to wait until the next time; 0 means that there is nothing
-// to wait for. It is not to be called twice at a time.
+// Wait returns how long to wait before the next Step; 0 means that there is nothing to wait for.
+func (t *Tracker) Wait() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	due, any := t.nextDue()
+	if !any {
+		return 0
+	}
+	if rested := t.stepTime.Add(t.interval); due.Before(rested) {
+		due = rested
+	}
+	return max(due.Sub(t.clock.Now()), 1)
+}
+
+func (t *Tracker) nextDue() (due time.Time, any bool) {
+	for _, c := range t.commands {
+		if !c.Done && (!any || c.due.Before(due)) {
+			due, any = c.due, true
+		}
+	}
+	for _, s := range t.searches {
+		if s.Found.ID == "" && (!any || s.tryTime.Before(due)) {
+			// One is looked for at its own pace within the steps.
+			due, any = s.tryTime, true
+		}
+	}
+	return due, any
+}
+
+// Step reads all commands in flight that are due, and returns how long to wait until the next time; 0 means that there is
+// nothing to wait for. It is not to be called twice at a time.
 func (t *Tracker) Step(ctx context.Context) time.Duration {
 	ok := true
-	if pending := t.pending(); len(pending) > 0 {
-		ok = t.readCommands(ctx, pending)
+	if pending, due := t.pending(); len(due) > 0 {
+		ok = t.readCommands(ctx, pending, due)
 	}
 	ok = t.stepSearches(ctx) && ok
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if ok {
 		t.interval = pollInterval
 	} else {
 		t.interval = min(2*t.interval, maxPollInterval)
 	}
-	if t.idle() {
-		return 0
-	}
-	return t.interval
+	t.stepTime = t.clock.Now()
+	t.mu.Unlock()
+	return t.Wait()
 }
 
-func (t *Tracker) idle() bool {
-	for _, c := range t.commands {
-		if !c.Done {
-			return false
-		}
-	}
-	return !t.searching()
-}
-
-// pending returns what is due to be read, and drops what nobody has asked for after its end.
-func (t *Tracker) pending() map[string]Want {
+// pending returns what has not ended, and which of these are due to be read, and drops what nobody has asked for after its end.
+func (t *Tracker) pending() (pending map[string]*tracked, due []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock.Now()
 	maps.DeleteFunc(t.commands, func(_ string, c *tracked) bool { return c.Done && now.Sub(c.due) > keepDone })
-	pending := map[string]Want{}
+	pending = map[string]*tracked{}
 	for id, c := range t.commands {
-		if !c.Done && !now.Before(c.due) {
-			pending[id] = c.Want
-		}
-	}
-	return pending
-}
-
-// readCommands lists the counts of the pending commands, and reads the results of those whose counts call for it. It
-// reports whether AWS is in a state to answer.
-func (t *Tracker) readCommands(ctx context.Context, pending map[string]Want) bool {
-	listed, err := t.list(ctx, pending)
-	ok := !overloaded(err)
-	for id, want := range pending {
-		before, tracking := t.Observe(id)
-		if !tracking {
+		if c.Done {
 			continue
 		}
-		after := before
-		after.Err = err
-		if c, visible := listed[id]; visible {
-			after.Command = c
+		at := *c
+		pending[id] = &at
+		if !now.Add(settle).Before(c.due) {
+			due = append(due, id)
 		}
-		if t.wantsResults(want, before, after) {
-			t.readResults(ctx, want, &after)
-			ok = ok && !overloaded(after.Err)
-		}
-		t.store(id, before, after)
 	}
-	return ok
+	return pending, due
+}
+
+// readCommands lists the counts of the commands that are due, and of others that are listed with them, and reads the results of
+// those whose counts call for it. It reports whether AWS is in a state to answer.
+func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked, due []string) bool {
+	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}}
+	r.list(ctx, due)
+	r.sweep(ctx)
+	for id, after := range r.after {
+		if want := pending[id]; t.wantsResults(want, after) {
+			r.results(ctx, want, after)
+		}
+		t.store(id, pending[id].Observation, *after)
+	}
+	return !r.overloaded
 }
 
 // overloaded reports whether an error says that AWS is to be asked less often. Others are about one command only.
@@ -201,118 +227,22 @@ func overloaded(err error) bool {
 	return class == Throttled || class == Unavailable
 }
 
-// list returns the counts of the pending commands that are visible.
-func (t *Tracker) list(ctx context.Context, pending map[string]Want) (map[string]Command, error) {
-	var recent, single []string
-	for id, want := range pending {
-		if t.age(want) < longAge {
-			recent = append(recent, id)
-		} else {
-			single = append(single, id)
-		}
-	}
-	listed := map[string]Command{}
-	if len(recent) > listByIDUpTo {
-		if err := t.listInto(ctx, CommandFilter{After: oldest(recent, pending).Add(-clockSkew)}, pending, listed); err != nil {
-			return listed, err
-		}
-		recent = slices.DeleteFunc(recent, func(id string) bool {
-			_, found := listed[id]
-			return found || t.age(pending[id]) < unlistedAge
-		})
-	}
-	for _, id := range append(single, recent...) {
-		if err := t.listInto(ctx, CommandFilter{ID: id}, pending, listed); err != nil {
-			return listed, err
-		}
-	}
-	return listed, nil
-}
-
-func (t *Tracker) age(want Want) time.Duration { return t.clock.Since(want.Command.RequestTime) }
-
-func (t *Tracker) listInto(
-	ctx context.Context, filter CommandFilter, pending map[string]Want, listed map[string]Command,
-) error {
-	commands, err := t.service.Commands(ctx, filter)
-	if err != nil && Classify(err) != NotYet {
-		return err
-	}
-	for _, c := range commands {
-		if _, wanted := pending[c.ID]; wanted {
-			listed[c.ID] = c
-		}
-	}
-	return nil
-}
-
-func oldest(ids []string, pending map[string]Want) time.Time {
-	var oldest time.Time
-	for _, id := range ids {
-		if at := pending[id].Command.RequestTime; oldest.IsZero() || at.Before(oldest) {
-			oldest = at
-		}
-	}
-	return oldest
-}
-
-func (t *Tracker) overdue(want Want) bool { return !t.clock.Now().Before(want.Deadline) }
-
-// wantsResults decides whether the results have to be read: the command is done, its deadline has passed, or one more node
-// has ended badly than was known.
-func (t *Tracker) wantsResults(want Want, before, after Observation) bool {
-	if t.overdue(want) {
-		return true
-	}
-	if after.Command.ID == "" {
-		return false
-	}
-	return after.Command.Done() || (want.InstanceID == "" && after.Command.Errors > before.Command.Errors)
-}
-
-// readResults reads the results of a command into the observation. After the deadline it is done even when that fails.
-func (t *Tracker) readResults(ctx context.Context, want Want, o *Observation) {
-	o.Done = t.overdue(want)
-	invocations, err := t.results(ctx, want)
-	if err != nil && Classify(err) != NotYet {
-		o.Err = err
-		return
-	}
-	o.ReadTime = t.clock.Now()
-	final := 0
-	for _, i := range invocations {
-		o.Invocations[i.InstanceID] = i
-		if i.Status.Final() {
-			final++
-		}
-	}
-	expected := o.Command.Targets
-	if want.InstanceID != "" {
-		expected = 1
-	}
-	// Lists lag behind each other: a command that is done by its counts is done when its results say so too.
-	o.Done = o.Done || (o.Command.Done() && final >= expected)
-}
-
-func (t *Tracker) results(ctx context.Context, want Want) ([]Invocation, error) {
-	if want.InstanceID == "" {
-		return t.service.Invocations(ctx, want.Command.ID)
-	}
-	result, err := t.service.Result(ctx, want.Command.ID, want.InstanceID)
-	if err != nil {
-		return nil, err
-	}
-	return []Invocation{result}, nil
-}
-
 // dueAfter is when a command that was just read is to be read next.
 func (t *Tracker) dueAfter(c *tracked) time.Time {
 	now := t.clock.Now()
-	due := now
+	age, due := now.Sub(c.since), now
 	switch {
 	case c.Err != nil && !overloaded(c.Err):
 		due = now.Add(maxPollInterval)
-	case !c.Done && t.age(c.Want) >= longAge:
+	case !c.Deadline.After(now):
+		// Counts and lists did not agree yet.
+		due = now.Add(pollInterval)
+	case c.Interval > 0:
+		due = now.Add(c.Interval)
+	case c.Exceptions:
+		// Whoever is not done by the time that was expected is waited for longer and longer.
+		due = now.Add(max(pollInterval, 2*age))
+	case age >= longAge:
 		due = now.Add(longInterval)
 	}
 	// The deadline is kept in any case.
@@ -327,11 +257,15 @@ func (t *Tracker) store(id string, before, after Observation) {
 	t.mu.Lock()
 	c, ok := t.commands[id]
 	if ok {
+		if after.Command.Completed != before.Command.Completed {
+			after.Settled = t.clock.Since(c.since)
+		}
 		c.Observation = after
 		c.due = t.dueAfter(c)
 	}
 	t.mu.Unlock()
-	news := after.Done || after.Command.Status != before.Command.Status || after.Command.Errors != before.Command.Errors
+	news := after.Done || after.Command.Status != before.Command.Status || len(after.Invocations) != len(before.Invocations) ||
+		after.Command.Errors != before.Command.Errors
 	if ok && news && c.Notify != nil {
 		c.Notify()
 	}

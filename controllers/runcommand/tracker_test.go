@@ -197,7 +197,7 @@ func TestACommandThatCannotBeReadDoesNotSlowTheOthersDown(t *testing.T) {
 	})
 	sent := w.send("a", 1)
 	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
-	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval))
+	w.Expect(w.region.Step(t.Context())).To(Equal(maxPollInterval))
 	w.server.ResetCalls()
 	w.clock.Step(time.Second)
 	w.region.Step(t.Context())

@@ -5,6 +5,7 @@ package runcommand
 
 import (
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -61,6 +62,18 @@ func newWorld(t *testing.T, nodes int, options ...func(*ssmlocal.Options)) *worl
 	w.region = regions.Get(location)
 	w.server.ResetCalls()
 	return w
+}
+
+// whole reads a list to its end.
+func whole[T any](list iter.Seq2[T, error]) ([]T, error) {
+	var items []T
+	for item, err := range list {
+		if err != nil {
+			return items, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
 }
 
 // send sends a script to the first so many nodes.
