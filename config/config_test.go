@@ -50,6 +50,7 @@ func TestDefault(t *testing.T) {
 	t.Run("what the manager may do", managerMay)
 	t.Run("only the manager opens Remediations", onlyTheManagerOpens)
 	t.Run("roles of users are not aggregated", rolesAreNotAggregated)
+	t.Run("the replicas are spread and protected", func(t *testing.T) { replicasAreProtected(t, cluster, 1) })
 }
 
 func managerMay(t *testing.T) {
@@ -74,15 +75,29 @@ func managerMay(t *testing.T) {
 		"update namespaces":                                       "no",
 		"list configmaps -n " + systemNamespace:                   "no",
 	} {
-		t.Run(action, func(t *testing.T) {
-			g := NewWithT(t)
-			// can-i exits 1 for no, which is an answer and no failure.
-			output, _ := cluster.Kubectl(t.Context(), "", append([]string{"auth", "can-i", "--as", managerUser},
-				strings.Fields(action)...)...)
-			lines := strings.Split(strings.TrimSpace(output), "\n")
-			g.Expect(lines[len(lines)-1]).To(Equal(want), output)
-		})
+		t.Run(action, func(t *testing.T) { mayI(t, cluster, managerUser, action, want) })
 	}
+}
+
+// mayI asks the API server whether a user may do something.
+func mayI(t *testing.T, of *testenv.Cluster, user, action, want string) {
+	t.Helper()
+	// can-i exits 1 for no, which is an answer and no failure.
+	output, _ := of.Kubectl(t.Context(), "", append([]string{"auth", "can-i", "--as", user}, strings.Fields(action)...)...)
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	NewWithT(t).Expect(lines[len(lines)-1]).To(Equal(want), "%s: %s", action, output)
+}
+
+// as is a client that acts as a service account.
+func as(t *testing.T, of *testenv.Cluster, user string) client.Client {
+	t.Helper()
+	config := rest.CopyConfig(of.Config)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: user, Groups: []string{"system:serviceaccounts", "system:authenticated"},
+	}
+	c, err := client.New(config, client.Options{Scheme: of.Client.Scheme()})
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return c
 }
 
 func onlyTheManagerOpens(t *testing.T) {
@@ -97,12 +112,7 @@ func onlyTheManagerOpens(t *testing.T) {
 	}).WithTimeout(time.Minute).Should(SatisfyAll(
 		Satisfy(apierrors.IsForbidden), MatchError(ContainSubstring(refusal))))
 
-	manager := rest.CopyConfig(cluster.Config)
-	manager.Impersonate = rest.ImpersonationConfig{
-		UserName: managerUser, Groups: []string{"system:serviceaccounts", "system:authenticated"},
-	}
-	asManager, err := client.New(manager, client.Options{Scheme: cluster.Client.Scheme()})
-	g.Expect(err).NotTo(HaveOccurred())
+	asManager := as(t, cluster, managerUser)
 	opened := remediation(namespace)
 	g.Expect(asManager.Create(t.Context(), opened)).To(Succeed())
 

@@ -49,6 +49,9 @@ func StartDaemon(directory, binary string, env []string, args ...string) (*Daemo
 	return d, nil
 }
 
+// Ended is closed when the process has ended.
+func (d *Daemon) Ended() <-chan struct{} { return d.ended }
+
 // Stop ends the process: it asks, and kills it after 10 s.
 func (d *Daemon) Stop() error {
 	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
