@@ -49,6 +49,12 @@ func StartDaemon(directory, binary string, env []string, args ...string) (*Daemo
 	return d, nil
 }
 
+// PID is the id of the process.
+func (d *Daemon) PID() int { return d.command.Process.Pid }
+
+// Ended is closed when the process has ended.
+func (d *Daemon) Ended() <-chan struct{} { return d.ended }
+
 // Stop ends the process: it asks, and kills it after 10 s.
 func (d *Daemon) Stop() error {
 	if err := d.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

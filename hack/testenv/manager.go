@@ -34,20 +34,33 @@ func (c *Cluster) InstallManager(ctx context.Context) error {
 	return err
 }
 
+// ManagerOptions say which manager StartManager runs, and how.
+type ManagerOptions struct {
+	// Directory gets its log and its kubeconfig.
+	Directory string
+	// Binary is the manager.
+	Binary string
+	// Endpoint is that of Systems Manager, on loopback.
+	Endpoint string
+	Region   string
+	// Arguments and Environment are what it gets besides. An argument wins over the one of that name from here.
+	Arguments, Environment []string
+}
+
 // StartManager runs a manager binary with exactly the rights that config/rbac grants its service account, which it
 // impersonates, against a Systems Manager endpoint on loopback.
-func (c *Cluster) StartManager(directory, binary, endpoint, region string) (*Daemon, error) {
-	kubeconfig := filepath.Join(directory, "manager.kubeconfig")
+func (c *Cluster) StartManager(o ManagerOptions) (*Daemon, error) {
+	kubeconfig := filepath.Join(o.Directory, "manager.kubeconfig")
 	if err := c.impersonating(kubeconfig); err != nil {
 		return nil, err
 	}
-	return StartDaemon(directory, binary,
-		[]string{
-			"KUBECONFIG=" + kubeconfig,
-			"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
-		},
-		"--namespace="+ManagerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0")
+	env := []string{
+		"KUBECONFIG=" + kubeconfig,
+		"AWS_ENDPOINT_URL=" + o.Endpoint, "AWS_REGION=" + o.Region, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
+	}
+	args := []string{"--namespace=" + ManagerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0"}
+	return StartDaemon(o.Directory, o.Binary, append(env, o.Environment...), append(args, o.Arguments...)...)
 }
 
 // impersonating writes a kubeconfig that acts as the service account.
