@@ -90,7 +90,9 @@ func startManager(t *testing.T, c *cloud, shard string, args ...string) *manager
 	g.Expect(err).NotTo(HaveOccurred())
 	program := filepath.Join(directory, programName)
 	g.Expect(os.Symlink(self, program)).To(Succeed())
-	p.Daemon, err = cluster.StartShard(shard, directory, program, front.URL, region, args...)
+	p.Daemon, err = cluster.StartManager(testenv.ManagerOptions{
+		Directory: directory, Binary: program, Endpoint: front.URL, Region: region, Shard: shard, Arguments: args,
+	})
 	g.Expect(err).NotTo(HaveOccurred())
 	t.Cleanup(func() {
 		_ = p.Stop()
