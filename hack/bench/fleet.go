@@ -43,10 +43,10 @@ const (
 
 // retention is how long the endpoint keeps what was sent. The real one keeps it for 30 days, which would be the memory of
 // this process and not that of the manager.
-const retention = 15 * time.Minute
+const retention = 10 * time.Minute
 
 // startFleet starts the endpoint and the nodes.
-func (r *run) startFleet() error {
+func (r *run) startFleet(ctx context.Context) error {
 	r.coverage = newCoverage(r.row.policies, r.row.nodes)
 	r.server = ssmlocal.New(ssmlocal.Options{
 		Region: region, Clock: r.clock, AckDelay: ackDelay, RampUp: r.row.rampUp, Retention: retention, OnExecution: r.coverage.see,
@@ -66,7 +66,7 @@ func (r *run) startFleet() error {
 		node.SetStep(simulated.Step{Takes: stepTakes, Helps: true, HelpsAfter: stepTakes})
 	}
 	r.server.SetRateLimit(r.row.rate)
-	ticking, stop := context.WithCancel(context.Background())
+	ticking, stop := context.WithCancel(ctx)
 	r.stopTicking = stop
 	go r.tick(ticking)
 	var err error

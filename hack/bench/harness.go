@@ -77,7 +77,7 @@ func (h *harness) hasWatchMode(ctx context.Context) (bool, error) {
 
 // choose are the rows that the flags ask for, and the names of those that this version of the API does not have.
 func (h *harness) choose() (chosen []*row, missing []string, err error) {
-	pattern, err := regexp.Compile(h.options.rows)
+	pattern, err := regexp.Compile(h.pattern)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading -rows: %w", err)
 	}

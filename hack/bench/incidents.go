@@ -29,6 +29,8 @@ type kill struct {
 }
 
 const (
+	// incidentTime is within which processes end.
+	incidentTime = 10 * period
 	// recoveryTime is how long recoveries may take after the last process has ended.
 	recoveryTime = 20 * time.Minute
 	// fewKills and shortly are enough for counts.
@@ -36,14 +38,14 @@ const (
 	shortly  = 3 * period
 )
 
-// incidents ends so many processes at random moments within a time that begins later, each on a node of its own, and waits
+// incidents ends so many processes at random moments within incidentTime, which begins later, each on a node of its own, and waits
 // until all are recovered. They are told to the nodes beforehand, so that a probe that stays on a node knows when to end.
-func incidents(count int, over, later time.Duration) phase {
+func incidents(count int, later time.Duration) phase {
 	return func(ctx context.Context, r *run) error {
+		over, begin := incidentTime, r.clock.Now()
 		if r.bounded {
-			count, over = min(count, fewKills), min(over, shortly)
+			count, over = min(count, fewKills), shortly
 		}
-		begin := r.clock.Now()
 		var kills []kill
 		for _, node := range r.pick(count) {
 			at := begin.Add(later + time.Duration(r.rng.Int64N(int64(over))))

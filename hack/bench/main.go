@@ -32,14 +32,14 @@ import (
 
 // options are the flags.
 type options struct {
-	binary    string
-	arguments string
-	rows      string
-	seed      uint64
-	bounded   bool
-	scale     int
-	report    string
-	keepLogs  bool
+	binary           string
+	managerArguments string
+	pattern          string
+	seed             uint64
+	bounded          bool
+	scale            int
+	report           string
+	keepLogs         bool
 }
 
 func main() {
@@ -48,8 +48,8 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.binary, "manager", "bin/manager-bench", "The manager, built with the tag scaled.")
-	flag.StringVar(&o.arguments, "manager-args", "", "Flags for the manager, besides those of a row, with spaces in between.")
-	flag.StringVar(&o.rows, "rows", "", "Only the rows whose name matches this regular expression.")
+	flag.StringVar(&o.managerArguments, "manager-args", "", "Flags for the manager, besides those of a row, with spaces in between.")
+	flag.StringVar(&o.pattern, "rows", "", "Only the rows whose name matches this regular expression.")
 	flag.Uint64Var(&o.seed, "seed", 1, "What random choices follow from.")
 	flag.BoolVar(&o.bounded, "bounded", false, "Only a few rows, in short, and only counts are judged, as in CI.")
 	flag.IntVar(&o.scale, "scale", 0, "How many times faster than the real one the clock runs; 0 for what each row says.")

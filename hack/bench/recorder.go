@@ -124,14 +124,14 @@ func refusals(calls []call) int {
 	return n
 }
 
-// busiest is the highest number of calls a second over any time of that length.
-func busiest(calls []call, window time.Duration) float64 {
+// busiestMinute is how many calls a second there are in the minute that has most of them.
+func busiestMinute(calls []call) float64 {
 	most, first := 0, 0
 	for i := range calls {
-		for calls[i].at.Sub(calls[first].at) >= window {
+		for calls[i].at.Sub(calls[first].at) >= time.Minute {
 			first++
 		}
 		most = max(most, i-first+1)
 	}
-	return float64(most) / window.Seconds()
+	return float64(most) / time.Minute.Seconds()
 }

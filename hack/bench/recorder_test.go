@@ -90,15 +90,15 @@ func TestRefusedCallsAreRecorded(t *testing.T) {
 	}
 }
 
-func TestBusiest(t *testing.T) {
+func TestBusiestMinute(t *testing.T) {
 	var calls []call
 	for _, second := range []int{0, 30, 60, 61, 62, 119, 200} {
 		calls = append(calls, call{at: noon.Add(time.Duration(second) * time.Second)})
 	}
-	if got, want := busiest(calls, time.Minute), 4.0/60; got != want {
+	if got, want := busiestMinute(calls), 4.0/60; got != want {
 		t.Errorf("got %v a second, want %v", got, want)
 	}
-	if got := busiest(nil, time.Minute); got != 0 {
+	if got := busiestMinute(nil); got != 0 {
 		t.Errorf("got %v without calls", got)
 	}
 }

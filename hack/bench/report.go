@@ -56,7 +56,8 @@ etcd, looks longer by the factor. "Machine" is how much of it was at work meanwh
 // steady is the table of healthy fleets.
 func (r *report) steady(out *strings.Builder) {
 	t := newTable("## A healthy fleet\n\nCalls are those of a round of probes, writes, all kinds together, those to the API server.",
-		slices.Concat([]string{"row", "factor"}, operations, []string{"all calls", "rounds on time", "writes a minute", "CPU s a minute", "memory, peak MB", "machine"})...)
+		slices.Concat([]string{"row", "factor"}, operations, []string{"all calls", "rounds on time", "writes a minute", "CPU s a minute",
+			"memory, peak MB", "machine"})...)
 	for _, res := range r.results {
 		s := res.steady
 		if s == nil {
@@ -66,8 +67,9 @@ func (r *report) steady(out *strings.Builder) {
 		for _, operation := range operations {
 			cells = append(cells, figure(s.perRound(float64(s.calls[operation]))))
 		}
-		t.add(append(cells, figure(s.perRound(s.allCalls())), fmt.Sprintf("%.0f%%", 100*s.onTime()), figure(s.perMinute(s.allWrites())), figure(s.perMinute(s.cpu.Seconds())),
-			figure(megabytes(s.memory.peak)), fmt.Sprintf("%.0f%%", 100*s.busy))...)
+		t.add(append(cells, figure(s.perRound(s.allCalls())), fmt.Sprintf("%.0f%%", 100*s.onTime()),
+			figure(s.perMinute(s.allWrites())), figure(s.perMinute(s.cpu.Seconds())), figure(megabytes(s.memory.peak)),
+			fmt.Sprintf("%.0f%%", 100*s.busy))...)
 	}
 	t.write(out)
 }
@@ -172,7 +174,7 @@ func (r *report) facts(out *strings.Builder) {
 }
 
 // countsOf writes counts by name.
-func countsOf(counts map[string]int) string {
+func countsOf[Number int | float64](counts map[string]Number) string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		words = append(words, name+" "+figure(float64(counts[name])))

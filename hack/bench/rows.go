@@ -37,22 +37,21 @@ func rows() []*row {
 
 // fleetRows are one policy over more and more instances.
 func fleetRows() []*row {
-	over := 10 * period
 	return []*row{
 		{name: "1 instance", factor: 30, policies: 1, nodes: 1, phases: []phase{
 			settle, steady(rounds, tagCalls), repeatedly(3, 4*time.Minute), compare(2)}},
 		{name: "50 instances", bounded: true, factor: 20, policies: 1, nodes: 50, phases: []phase{
-			settle, steady(rounds, tagCalls), incidents(10, over, 0), compare(2)}},
+			settle, steady(rounds, tagCalls), incidents(10, 0), compare(2)}},
 		{name: "100 instances by id", bounded: true, factor: 20, policies: 1, nodes: 100, byID: true, phases: []phase{
-			settle, steady(rounds, idCalls), incidents(20, over, 0)}},
+			settle, steady(rounds, idCalls), incidents(20, 0)}},
 		{name: "1,000 instances", factor: 20, policies: 1, nodes: 1_000, phases: []phase{
-			settle, steady(rounds, tagCalls), incidents(50, over, 0), compare(2)}},
+			settle, steady(rounds, tagCalls), incidents(50, 0), compare(2)}},
 		{name: "1,000 instances, waves go on completion", factor: 20, policies: 1, nodes: 1_000, rampUp: ssmlocal.RampUpOnCompletion,
-			phases: []phase{settle, steady(rounds, 0), incidents(50, over, 0)}},
+			phases: []phase{settle, steady(rounds, 0), incidents(50, 0)}},
 		{name: "10,000 instances", factor: 15, policies: 1, nodes: 10_000, phases: []phase{
-			settle, steady(rounds, tagCalls), incidents(100, over, 0), frugal, compare(1)}},
+			settle, steady(rounds, tagCalls), incidents(100, 0), frugal, compare(1)}},
 		{name: "10,000 instances, waves go on completion", factor: 15, policies: 1, nodes: 10_000, rampUp: ssmlocal.RampUpOnCompletion,
-			phases: []phase{settle, steady(rounds, 0), incidents(100, over, 0), frugal}},
+			phases: []phase{settle, steady(rounds, 0), incidents(100, 0), frugal}},
 	}
 }
 
@@ -61,7 +60,7 @@ func policyRows() []*row {
 	of := func(policies, factor, kills int, bounded bool) *row {
 		return &row{name: fmt.Sprintf("%s policies of 10", figure(float64(policies))), bounded: bounded, factor: factor,
 			policies: policies, nodes: 10, phases: []phase{
-				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 10*period, 0), frugal}}
+				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 0), frugal}}
 	}
 	one := of(1, 20, 2, false)
 	one.name = "1 policy of 10"
@@ -116,7 +115,7 @@ func watchRows() []*row {
 	with := func(name string, rampUp ssmlocal.RampUp) *row {
 		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 10, policies: 1, nodes: 1_000,
 			rampUp: rampUp, phases: []phase{
-				settle, steady(rounds, watchCalls), incidents(100, 10*period, renewed), medianWithin(5 * time.Second)}}
+				settle, steady(rounds, watchCalls), incidents(100, renewed), medianWithin(5 * time.Second)}}
 	}
 	return []*row{with("acknowledgement", ssmlocal.RampUpOnAcknowledgement), with("completion", ssmlocal.RampUpOnCompletion)}
 }

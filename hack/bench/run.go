@@ -91,7 +91,7 @@ func (h *harness) newRun(ctx context.Context, row *row, res *result) (*run, erro
 	if err := h.cluster.Client.Create(ctx, namespace); err != nil {
 		return nil, fmt.Errorf("creating the namespace: %w", err)
 	}
-	if err := r.startFleet(); err != nil {
+	if err := r.startFleet(ctx); err != nil {
 		return nil, err
 	}
 	return r, r.createPolicies(ctx)
@@ -130,7 +130,7 @@ func (r *run) startManager() error {
 	arguments := append([]string{"--metrics-bind-address=" + address}, r.row.arguments...)
 	r.manager, err = r.cluster.StartManager(testenv.ManagerOptions{
 		Directory: r.directory, Binary: r.binary, Endpoint: r.recorder.url, Region: region,
-		Arguments: append(arguments, strings.Fields(r.harness.arguments)...), Environment: r.clock.Environment(),
+		Arguments: append(arguments, strings.Fields(r.managerArguments)...), Environment: r.clock.Environment(),
 	})
 	r.began = r.clock.Now()
 	return err
@@ -157,10 +157,11 @@ func (r *run) sleep(ctx context.Context, d time.Duration) error {
 }
 
 // await waits until something is so, looking every half second of real time. It is false when it is not so in time, which
-// is that of the row's clock, and an error when ctx ends before.
+// is that of the row's clock, and an error when ctx ends before. A machine that is busy with other things has two minutes of
+// real time at least.
 func (r *run) await(ctx context.Context, most time.Duration, is func() (bool, error)) (bool, error) {
-	const interval = 500 * time.Millisecond
-	deadline := r.clock.Now().Add(most)
+	const interval, least = 500 * time.Millisecond, 2 * time.Minute
+	deadline := r.clock.Now().Add(max(most, least*time.Duration(r.result.factor)))
 	for {
 		ok, err := is()
 		if ok || err != nil {

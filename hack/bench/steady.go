@@ -103,6 +103,9 @@ func steady(rounds int, limit float64) phase {
 			r.result.atMost("SSM calls a round", s.perRound(s.allCalls()), limit, "", counted)
 		}
 		r.result.atLeast("rounds that were made, of those due", 100*s.onTime(), leastOnTime, "%", timed)
+		if len(s.writes) > 0 {
+			r.result.tell("writes to the API server, by resource", "%s", countsOf(s.writes))
+		}
 		// What is written at the beginning of an interval and at its end is one write more.
 		allowed := float64(r.row.policies) * (1 + time.Minute.Seconds()/s.span.Seconds())
 		r.result.atMost("writes to the API server a minute", s.perMinute(s.allWrites()), allowed, "", counted)

@@ -47,7 +47,7 @@ func throttled(ctx context.Context, r *run) error {
 	calls := r.recorder.between(from.at, to)
 	span := to.Sub(from.at)
 	r.result.atMost("calls a second", float64(len(calls))/span.Seconds(), 1.1*r.row.rate, "", counted)
-	r.result.atMost("calls a second in the busiest minute", busiest(calls, time.Minute), 1.1*r.row.rate, "", counted)
+	r.result.atMost("calls a second in the busiest minute", busiestMinute(calls), 1.1*r.row.rate, "", counted)
 	r.result.tell("calls that were refused", "%d of %s", refusals(calls), figure(float64(len(calls))))
 	r.tellSpread(r.coverage.between(from.at, to))
 	if err := r.recovered(ctx, kills, recoveryTime); err != nil {
