@@ -27,29 +27,9 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	if o.namespace == "" {
 		return nil, errors.New("finding the kill switch: say which namespace the manager runs in, by --namespace or POD_NAMESPACE")
 	}
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("registering the API: %w", err)
-	}
-	caches, err := cacheOptions(o)
+	mgr, err := newEmptyManager(cluster, o)
 	if err != nil {
 		return nil, err
-	}
-	mgr, err := ctrl.NewManager(cluster, manager.Options{
-		Scheme:                        scheme,
-		Metrics:                       server.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.healthAddress,
-		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              o.shard.Lease(),
-		LeaderElectionNamespace:       o.namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &o.leaseDuration,
-		RenewDeadline:                 &o.renewDeadline,
-		RetryPeriod:                   &o.retryPeriod,
-		Cache:                         caches,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
 	clk, awsOptions, err := timing()
 	if err != nil {
@@ -81,6 +61,35 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 		if err := add("ping", healthz.Ping); err != nil {
 			return nil, fmt.Errorf("adding health checks: %w", err)
 		}
+	}
+	return mgr, nil
+}
+
+// newEmptyManager makes a manager without controllers: its cache, its lease and its endpoints.
+func newEmptyManager(cluster *rest.Config, o options) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("registering the API: %w", err)
+	}
+	caches, err := cacheOptions(o)
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(cluster, manager.Options{
+		Scheme:                        scheme,
+		Metrics:                       server.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.healthAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              o.shard.Lease(),
+		LeaderElectionNamespace:       o.namespace,
+		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &o.leaseDuration,
+		RenewDeadline:                 &o.renewDeadline,
+		RetryPeriod:                   &o.retryPeriod,
+		Cache:                         caches,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
 	return mgr, nil
 }

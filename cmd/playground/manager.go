@@ -18,7 +18,9 @@ func startManager(cluster *cluster, fleet *fleet, directory string) (*testenv.Da
 	if err != nil {
 		return nil, fmt.Errorf("finding the manager: %w", err)
 	}
-	return cluster.StartManager(directory, filepath.Join(filepath.Dir(self), "manager"), fleet.server.URL(), region)
+	return cluster.StartManager(testenv.ManagerOptions{
+		Directory: directory, Binary: filepath.Join(filepath.Dir(self), "manager"), Endpoint: fleet.server.URL(), Region: region,
+	})
 }
 
 // printLog prints what the manager logged, when the story did not go as it should.

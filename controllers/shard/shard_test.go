@@ -49,7 +49,11 @@ func TestOnlyReplicasContendForALease(t *testing.T) {
 			g := NewWithT(t)
 			one := parse(t, c.namespaces, c.policies).Lease()
 			other := parse(t, c.otherNamespaces, c.otherPolicies).Lease()
-			g.Expect(one == other).To(Equal(c.same), "%s and %s", one, other)
+			if c.same {
+				g.Expect(one).To(Equal(other))
+			} else {
+				g.Expect(one).NotTo(Equal(other))
+			}
 			for _, lease := range []string{one, other} {
 				g.Expect(validation.IsDNS1123Subdomain(lease)).To(BeEmpty())
 				g.Expect(lease).To(HavePrefix("ssm-remediator.io"))

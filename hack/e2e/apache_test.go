@@ -79,7 +79,9 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 		ID: instanceID, Tags: map[string]string{"Role": "web"}, Runner: &ssmlocal.Local{Machine: node},
 	})).To(Succeed())
 
-	manager, err := cluster.StartManager(directory, binary, server.URL(), region)
+	manager, err := cluster.StartManager(testenv.ManagerOptions{
+		Directory: directory, Binary: binary, Endpoint: server.URL(), Region: region,
+	})
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() error {
 		if CurrentSpecReport().Failed() {

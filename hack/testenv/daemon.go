@@ -49,6 +49,9 @@ func StartDaemon(directory, binary string, env []string, args ...string) (*Daemo
 	return d, nil
 }
 
+// PID is the id of the process.
+func (d *Daemon) PID() int { return d.command.Process.Pid }
+
 // Ended is closed when the process has ended.
 func (d *Daemon) Ended() <-chan struct{} { return d.ended }
 

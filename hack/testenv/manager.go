@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// ManagerNamespace is where config/default and config/sharded put their managers.
+	// ManagerNamespace is where config/default puts the manager, and config/sharded its managers.
 	ManagerNamespace = "ssm-remediator-system"
 	// serviceAccount is the identity of the manager of config/default, and the beginning of those of config/sharded.
 	serviceAccount = "system:serviceaccount:" + ManagerNamespace + ":ssm-remediator-controller-manager"
@@ -24,8 +24,7 @@ const (
 // it as a process of this host instead.
 func (c *Cluster) InstallManager(ctx context.Context) error { return c.install(ctx, "config/default") }
 
-// InstallShards applies what config/sharded holds, all but the Deployments. StartShard runs them. The namespaces that
-// it names have to exist.
+// InstallShards does so with config/sharded. The namespaces that are named there have to exist.
 func (c *Cluster) InstallShards(ctx context.Context) error { return c.install(ctx, "config/sharded") }
 
 func (c *Cluster) install(ctx context.Context, directory string) error {
@@ -40,33 +39,42 @@ func (c *Cluster) install(ctx context.Context, directory string) error {
 	return err
 }
 
-// StartManager runs a manager binary with exactly the rights that config/default grants its service account, which it
-// impersonates, against a Systems Manager endpoint on loopback.
-func (c *Cluster) StartManager(directory, binary, endpoint, region string, args ...string) (*Daemon, error) {
-	return c.run(serviceAccount, directory, binary, endpoint, region, args)
+// ManagerOptions say which manager StartManager runs, and how.
+type ManagerOptions struct {
+	// Directory gets its log and its kubeconfig.
+	Directory string
+	// Binary is the manager.
+	Binary string
+	// Endpoint is that of Systems Manager, on loopback.
+	Endpoint string
+	Region   string
+	// Shard names one of the managers of config/sharded; it is that of config/default when this is empty.
+	Shard string
+	// Arguments and Environment are what it gets besides. An argument wins over the one of that name from here.
+	Arguments, Environment []string
 }
 
-// StartShard is StartManager for one of the managers of config/sharded.
-func (c *Cluster) StartShard(shard, directory, binary, endpoint, region string, args ...string) (*Daemon, error) {
-	return c.run(serviceAccount+"-"+shard, directory, binary, endpoint, region, args)
-}
-
-func (c *Cluster) run(user, directory, binary, endpoint, region string, args []string) (*Daemon, error) {
-	kubeconfig := filepath.Join(directory, "manager.kubeconfig")
+// StartManager runs a manager binary with exactly the rights that config/ grants its service account, which it impersonates,
+// against a Systems Manager endpoint on loopback.
+func (c *Cluster) StartManager(o ManagerOptions) (*Daemon, error) {
+	kubeconfig := filepath.Join(o.Directory, "manager.kubeconfig")
+	user := serviceAccount
+	if o.Shard != "" {
+		user += "-" + o.Shard
+	}
 	if err := c.impersonating(kubeconfig, user); err != nil {
 		return nil, err
 	}
-	arguments := []string{"--namespace=" + ManagerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0"}
-	return StartDaemon(directory, binary,
-		[]string{
-			"KUBECONFIG=" + kubeconfig,
-			"AWS_ENDPOINT_URL=" + endpoint, "AWS_REGION=" + region, "AWS_EC2_METADATA_DISABLED=true",
-			"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
-		},
-		append(arguments, args...)...)
+	env := []string{
+		"KUBECONFIG=" + kubeconfig,
+		"AWS_ENDPOINT_URL=" + o.Endpoint, "AWS_REGION=" + o.Region, "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
+	}
+	args := []string{"--namespace=" + ManagerNamespace, "--metrics-bind-address=0", "--health-probe-bind-address=0"}
+	return StartDaemon(o.Directory, o.Binary, append(env, o.Environment...), append(args, o.Arguments...)...)
 }
 
-// impersonating writes a kubeconfig that acts as a user.
+// impersonating writes a kubeconfig that acts as a service account.
 func (c *Cluster) impersonating(path, name string) error {
 	config, err := clientcmd.LoadFromFile(c.Kubeconfig())
 	if err != nil {
