@@ -138,7 +138,12 @@ type ProbeSpec struct {
 	// +kubebuilder:validation:Maximum=86400
 	// +optional
 	StartupGraceSeconds *int32 `json:"startupGraceSeconds,omitempty"`
+	Mode ProbeMode `json:"mode,omitempty"`
+	WatchSeconds int32 `json:"watchSeconds,omitempty"`
 }
+type ProbeMode string
+const ( ProbeInterval ProbeMode = "Interval"
+ProbeWatch ProbeMode = "Watch")
 
 // Health is what a probe found out about the process on one instance.
 //

@@ -4,7 +4,10 @@
 package main
 
 import (
+	"errors"
 	"flag"
+	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -22,6 +25,7 @@ type options struct {
 	leaseDuration  time.Duration
 	renewDeadline  time.Duration
 	retryPeriod    time.Duration
+	callsPerSecond float64
 }
 
 func (o *options) bind(flags *flag.FlagSet) {
@@ -54,4 +58,20 @@ func (o *options) bind(flags *flag.FlagSet) {
 		"How long a leader that cannot renew its lease goes on, before it ends. Less than the lease duration.")
 	flags.DurationVar(&o.retryPeriod, "leader-elect-retry-period", 2*time.Second,
 		"How long to wait between two tries to take or renew the lease.")
+	flags.Float64Var(&o.callsPerSecond, "aws-calls-per-second", 10,
+		"Most calls of Systems Manager a second in each account and region; half as many at once after a pause. AWS publishes no limit "+
+			"for Run Command, and shares it among all callers of the account: 10 a second is little beside what the APIs of an account "+
+			"usually bear, and still probes about a hundred policies every half minute. While AWS throttles, fewer calls are made by "+
+			"themselves; raise this when probing is late and AWS does not throttle. Several managers that share an account share this.")
+}
+
+// validate says what is wrong with the options.
+func (o *options) validate() error {
+	if o.namespace == "" {
+		return errors.New("finding the kill switch: say which namespace the manager runs in, by --namespace or POD_NAMESPACE")
+	}
+	if o.callsPerSecond <= 0 || math.IsNaN(o.callsPerSecond) || math.IsInf(o.callsPerSecond, 1) {
+		return fmt.Errorf("setting the AWS budget: --aws-calls-per-second=%v: give a number of calls greater than 0", o.callsPerSecond)
+	}
+	return nil
 }

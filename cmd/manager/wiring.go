@@ -5,18 +5,20 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/metrics"
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediation"
 	"github.com/ssm-remediator/ssm-remediator/controllers/remediationpolicy"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
@@ -24,8 +26,8 @@ import (
 
 // newManager wires everything together.
 func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.Manager, error) {
-	if o.namespace == "" {
-		return nil, errors.New("finding the kill switch: say which namespace the manager runs in, by --namespace or POD_NAMESPACE")
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
 	mgr, err := newEmptyManager(cluster, o)
 	if err != nil {
@@ -39,16 +41,22 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
-	regions := runcommand.NewRegions(aws, clk)
+	calls := metrics.NewCalls()
+	regions := runcommand.NewRegions(aws, clk, runcommand.BudgetOptions{PerSecond: o.callsPerSecond, Meter: calls})
 	if err := mgr.Add(regions); err != nil {
 		return nil, fmt.Errorf("adding the regions: %w", err)
 	}
 	policies := &remediationpolicy.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
-		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard,
+		Clock: clk, Regions: regions, Namespace: o.namespace, Shard: o.shard, Spread: true,
 	}
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
+	}
+	for _, collector := range []prometheus.Collector{calls, metrics.Budgets(regions.Budgets), metrics.Lateness(policies.Lateness)} {
+		if err := ctrlmetrics.Registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering the metrics: %w", err)
+		}
 	}
 	remediations := &remediation.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),

@@ -29,6 +29,8 @@ type Observation struct {
 	Message string
 	// ProbeTime is when the probe was sent, ReadTime when its answer was read, both by our clock.
 	ProbeTime, ReadTime time.Time
+	// Failures is how many looks in a row have found the process down, when the probe has looked more than once.
+	Failures int32
 	// CommandID is the SSM command of the probe, if there was one.
 	CommandID string
 	// ClockOffset is how far the node's clock was ahead of ours; it errs towards behind.
@@ -106,7 +108,7 @@ func (s State) succeeded(o Observation, probe v1alpha1.ProbeSpec) State {
 
 func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
 	s.Successes = 0
-	s.Failures++
+	s.Failures += max(1, o.Failures)
 	if s.FirstFailure.IsZero() {
 		s.FirstFailure, s.Source = o.ReadTime, o.Source
 	}

@@ -50,7 +50,7 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 	}
 	log.FromContext(ctx).Info("Sending a command of the recovery", "instance", s.remediation.Spec.InstanceID,
 		"step", s.remediation.Spec.StepIndex, "purpose", s.intended)
-	sent, err := r.send(sending, s, command)
+	sent, err := r.send(s.call.In(sending), s, command)
 	if err != nil || s.intended == "" || s.outcome != nil {
 		return err
 	}

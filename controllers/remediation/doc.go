@@ -14,7 +14,8 @@
 //
 //	follow     the command in flight is read in the background; one without an id is searched for by its comment first.
 //	           Its end is a result, or lets the next command go
-//	intend     the intent to send the next one is recorded, under the resource version of what was read
+//	intend     as soon as the AWS budget allows the call, the intent to send the next one is recorded, under the resource version
+//	           of what was read
 //	dispatch   in the same pass, after a last look at the policy: send
 //	           accepted ──> its command id is recorded
 //	           refused  ──> there is no command: the intent is taken back, or the attempt ends

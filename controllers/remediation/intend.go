@@ -13,6 +13,9 @@ import (
 )
 
 // intend records that the next command is about to be sent. Those that verify have no need of it: they can be sent again.
+//
+// It waits until AWS may be called first: an intent that waits would be one that nobody knows the end of when the controller stops
+// meanwhile, and the last look of dispatch would be an old one.
 func (r *Reconciler) intend(ctx context.Context, s *scope) error {
 	purpose := next(s.remediation)
 	if purpose == v1alpha1.CommandPurposeVerify || commandOf(s.remediation, purpose) != nil {
@@ -23,6 +26,10 @@ func (r *Reconciler) intend(ctx context.Context, s *scope) error {
 		s.withdraw(veto)
 		return err
 	}
+	if s.call, err = s.region.Budget.Reserve(ctx); err != nil {
+		return err
+	}
+	s.now = r.Clock.Now()
 	now := metav1.NewMicroTime(s.now)
 	status := &s.remediation.Status
 	status.Commands = append(status.Commands, v1alpha1.CommandStatus{Purpose: purpose, IntentTime: now})

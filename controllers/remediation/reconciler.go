@@ -43,12 +43,14 @@ type Reconciler struct {
 type scope struct {
 	// remediation is the object; before is how it was last read or written. Set at the start.
 	remediation, before *v1alpha1.Remediation
-	// now is the time of the pass. Set at the start.
+	// now is the time of the pass. Set at the start, and by intend when it had to wait.
 	now time.Time
 	// region is where the instance is. Set at the start.
 	region *runcommand.Region
 	// intended is set by intend when this very pass has recorded the intent to send a command: only then may dispatch send it.
 	intended v1alpha1.CommandPurpose
+	// call is the call that intend has waited for, to send that command.
+	call *runcommand.Reservation
 	// outcome is the result, once it is known. Any phase may set it; the phases after it are passed over.
 	outcome *outcome
 	// next is when to look again.
@@ -66,6 +68,7 @@ const (
 
 // Reconcile makes one pass over a Remediation. It waits for AWS only while it sends.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx = runcommand.WithPriority(ctx, runcommand.PriorityRecovery)
 	remediation := &v1alpha1.Remediation{}
 	if err := r.Client.Get(ctx, req.NamespacedName, remediation); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -49,6 +49,11 @@ func (s *scope) setReady(trouble *problem) {
 	case !s.now.Before(late):
 		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonProbesLate,
 			fmt.Sprintf("no round of probes was judged for %d periods", latePeriods))
+	case s.stretched() > 1:
+		s.lookAgain(late)
+		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonProbesLate,
+			fmt.Sprintf("rounds of probes begin more than %d times as far apart as probe.periodSeconds says: more is declared than the "+
+				"calls of AWS allow (--aws-calls-per-second); raise the periods, or the rate where AWS grants it", s.stretched()))
 	case s.fleet.judgeTime.IsZero():
 		s.lookAgain(late)
 		s.set(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonFirstRound, "the first round of probes is under way")
@@ -58,6 +63,21 @@ func (s *scope) setReady(trouble *problem) {
 			fmt.Sprintf("probing %d instances every %d seconds", ptr.Deref(s.policy.Status.Targets, 0),
 				s.policy.Spec.Probe.PeriodSeconds))
 	}
+}
+
+// stretched is how many times their period the rounds are apart, in steps of powers of two from latePeriods+1 on, so that the status
+// does not change all the time; 1 when they are on time. One that was late by itself is no sign of that.
+func (s *scope) stretched() int {
+	interval := min(s.fleet.intervals[0], s.fleet.intervals[1])
+	times := int(interval / (time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
+	if times <= latePeriods {
+		return 1
+	}
+	step := latePeriods + 1
+	for 2*step <= times {
+		step *= 2
+	}
+	return step - 1
 }
 
 // lateAt is when the probes are late if no round is judged before it.

@@ -5,7 +5,9 @@ package remediationpolicy
 
 import (
 	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -28,6 +30,10 @@ type fleet struct {
 	// whole is the round over all instances that is under way, and confirming those over single ones.
 	whole      *round
 	confirming []*round
+	// watches are the rounds that stay on their nodes, until watchEnd; busyUntil remembers the nodes that another policy watches.
+	watches   []*round
+	watchEnd  time.Time
+	busyUntil map[string]time.Time
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
 	// newest remembers, by instance, the newest attempt, and recalled its uid, once its outcome was taken over into the state.
@@ -49,6 +55,11 @@ type fleet struct {
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
+	// due is when the next whole round is, or the one under way was, in nanoseconds since 1970; 0 for none. late is how late the last
+	// one was. Metrics read them at any time.
+	due, late atomic.Int64
+	// intervals are the times between the begins of the last three whole rounds; zero before these.
+	intervals [2]time.Duration
 	// problem is what AWS had against the last whole round.
 	problem *problem
 	// openProblem is why the API server took no Remediation the last time that there was one to open.
@@ -76,7 +87,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
-		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, spell: allHealthy(policy),
+		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, spell: allHealthy(policy),
 	}
 	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
@@ -97,12 +108,28 @@ func (f *fleets) remove(key types.NamespacedName) *fleet {
 	return removed
 }
 
+// lateness is how late the policies are with their rounds: with the one that is due, or as they were with the last one.
+func (f *fleets) lateness(now time.Time) map[types.NamespacedName]time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lateness := make(map[types.NamespacedName]time.Duration, len(f.byPolicy))
+	for key, fleet := range f.byPolicy {
+		late := time.Duration(fleet.late.Load())
+		if due := fleet.due.Load(); due != 0 {
+			late = max(late, now.Sub(time.Unix(0, due)))
+		}
+		lateness[key] = late
+	}
+	return lateness
+}
+
 // rounds are all rounds under way.
 func (f *fleet) rounds() []*round {
-	if f.whole == nil {
-		return f.confirming
+	rounds := slices.Concat(f.confirming, f.watches)
+	if f.whole != nil {
+		rounds = append(rounds, f.whole)
 	}
-	return append([]*round{f.whole}, f.confirming...)
+	return rounds
 }
 
 // setMembers takes over which instances there are. The state of one that is there already goes on.
@@ -120,6 +147,7 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 	f.states = states
 	gone := func(id string) bool { _, known := states[id]; return !known }
 	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
+	maps.DeleteFunc(f.busyUntil, func(id string, _ time.Time) bool { return gone(id) })
 	maps.DeleteFunc(f.newest, func(id string, _ decide.Attempt) bool { return gone(id) })
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }

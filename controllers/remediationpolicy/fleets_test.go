@@ -117,6 +117,7 @@ var _ = Describe("A fleet of many tagged nodes", func() {
 		}
 		w.apply()
 		w.advance(20 * time.Second)
+		_ = w.server.Calls() // It runs what was due until now.
 		w.slow = time.Second
 		w.advance(2 * time.Second)
 		Expect(w.policy().Status.Summary).To(HaveEach(HaveField("Reason", decide.ReasonNotProbed)),

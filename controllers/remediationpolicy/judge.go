@@ -22,6 +22,8 @@ const (
 	ReasonNotDelivered = "NotDelivered"
 	// ReasonNotRun means that AWS did not run the probe on the node.
 	ReasonNotRun = "NotRun"
+	// ReasonWatchedByAnother is that of Healthy on a node that another policy watches: it was looked at once.
+	ReasonWatchedByAnother = "WatchedByAnother"
 	// ReasonProbeSucceeded is that of Healthy when counts tell it: the probe exited 0.
 	ReasonProbeSucceeded = "ProbeSucceeded"
 )
@@ -57,7 +59,12 @@ func judgeOutput(i runcommand.Invocation, binding string, o runcommand.Observati
 	if err != nil {
 		return unknown(ReasonNoVerdict, fmt.Sprintf("%v (%s, exit code %d)", err, i.StatusText, i.ResponseCode))
 	}
-	observation := decide.Observation{Health: verdict.Health, Reason: verdict.Reason, Message: verdict.Message}
+	observation := decide.Observation{
+		Health: verdict.Health, Reason: verdict.Reason, Message: verdict.Message, Failures: verdict.Failures,
+	}
+	if verdict.Busy {
+		observation.Reason = ReasonWatchedByAnother
+	}
 	if !verdict.NodeTime.IsZero() {
 		// The node said its time before we read it, so the offset errs towards behind, and notAfter towards early.
 		observation.ClockOffset = verdict.NodeTime.Sub(o.ReadTime)

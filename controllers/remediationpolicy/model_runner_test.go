@@ -77,7 +77,7 @@ func (s *simulation) newRunner() *runner {
 	}
 	w := writer{Client: cluster.Client, journal: s.journal, fault: s.apiFault}
 	m := &runner{ctx: s.ctx, clock: s.clock, view: newView(w), workers: s.workers, pace: s.pace, between: s.between, due: map[item]time.Time{}}
-	regions := runcommand.NewRegions(config, s.clock)
+	regions := runcommand.NewRegions(config, s.clock, runcommand.BudgetOptions{})
 	s.faultlessly(func() { s.must(regions.FindAccount(s.ctx, location.Region)) })
 	m.region = regions.Get(location)
 	m.prober = NewProber(regions, s.clock, func(key types.NamespacedName) { m.enqueue(item{true, key}, s.clock.Now()) })

@@ -31,6 +31,7 @@ func (r *Reconciler) observe(s *scope) {
 	s.fleet.confirming = slices.DeleteFunc(s.fleet.confirming, func(confirm *round) bool {
 		return r.observeRound(s, confirm)
 	})
+	r.observeWatches(s)
 }
 
 // observeWhole takes in a whole round: who belongs to the fleet, how they are, and at its end whether AWS had a problem.
@@ -123,6 +124,7 @@ func (s *scope) observeOutage(trouble *problem) {
 func (r *Reconciler) observeRound(s *scope, round *round) bool {
 	findings, over := round.collect(s.now, s.region)
 	for _, f := range findings {
+		s.noteBusy(f)
 		if !s.stale(f) {
 			s.apply(f)
 		}

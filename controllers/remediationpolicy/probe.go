@@ -16,14 +16,18 @@ import (
 // probe begins the rounds that are due: one over all instances every period, and one over those whose probe failed.
 func (r *Reconciler) probe(s *scope) {
 	if s.paused != nil {
-		// Nothing of what was begun is sent any more either.
+		// Nothing of what was begun is sent any more either, and no round is late.
 		r.forget(s.fleet)
+		s.fleet.startTime, s.fleet.intervals = time.Time{}, [2]time.Duration{}
+		s.fleet.due.Store(0)
+		s.fleet.late.Store(0)
 	}
 	if s.region == nil || s.paused != nil {
 		return
 	}
 	r.probeAll(s)
 	r.probeAgain(s)
+	r.watch(s)
 }
 
 func (r *Reconciler) probeAll(s *scope) {
@@ -31,28 +35,51 @@ func (r *Reconciler) probeAll(s *scope) {
 		// A round that takes longer than the period puts the next one off: probing slows down instead of piling up.
 		return
 	}
-	due := s.fleet.startTime.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second)
+	due := r.nextRound(s)
 	if !s.fleet.startTime.IsZero() && s.now.Before(due) && !s.requests.Probe {
 		s.lookAgain(due)
 		return
 	}
+	round := r.newWhole(s)
+	if !r.Prober.Begin(round) {
+		s.lookAgain(s.now.Add(queueRetry))
+		return
+	}
+	if !s.fleet.startTime.IsZero() {
+		s.fleet.late.Store(int64(max(0, s.now.Sub(due))))
+		s.fleet.intervals = [2]time.Duration{s.fleet.intervals[1], s.now.Sub(s.fleet.startTime)}
+	}
+	s.fleet.whole, s.fleet.startTime = round, s.now
+	s.fleet.due.Store(r.nextRound(s).UnixNano())
+	if s.requests.Probe {
+		s.requests.AcknowledgeProbe(s.now, s.policy)
+	}
+	s.lookAgain(s.now.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
+}
+
+// newWhole is a round over all instances, but for those that are being watched.
+func (r *Reconciler) newWhole(s *scope) *round {
 	round := r.newRound(s)
 	round.expected, round.byID = s.fleet.expected, s.now.Before(s.fleet.byIDUntil)
+	if s.watching() {
+		round.watched = s.fleet.watched()
+	}
 	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
 	round.inventory = s.fleet.inventory
 	round.retake = s.requests.Probe || s.fleet.inventory.stale(s.now, period, s.fleet.misfit)
 	if s.requests.Probe {
 		round.source = v1alpha1.DetectionSourceRequest
 	}
-	if !r.Prober.Begin(round) {
-		s.lookAgain(s.now.Add(queueRetry))
-		return
+	return round
+}
+
+// nextRound is when the next round over all instances is due.
+func (r *Reconciler) nextRound(s *scope) time.Time {
+	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
+	if !r.Spread {
+		return s.fleet.startTime.Add(period)
 	}
-	s.fleet.whole, s.fleet.startTime = round, s.now
-	if s.requests.Probe {
-		s.requests.AcknowledgeProbe(s.now, s.policy)
-	}
-	s.lookAgain(s.now.Add(time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
+	return nextRound(s.fleet.startTime, period, placeOf(s.key()))
 }
 
 // queueRetry is how long a policy waits whose round did not fit into the Prober's queue.

@@ -11,17 +11,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
-)
-
-const (
-	// proberWorkers is how many rounds are begun at the same time.
-	proberWorkers = 16
-	// proberQueue is how many may wait for that; a policy whose round does not fit in tries again later.
-	proberQueue = 4096
 )
 
 // Prober begins rounds in the background: it asks for the inventory and sends the probes. It is a Runnable of the manager.
@@ -30,12 +24,15 @@ type Prober struct {
 	clock   clock.PassiveClock
 	// notify tells that a policy has news.
 	notify func(types.NamespacedName)
-	queue  chan *round
+
+	mu     sync.Mutex
+	lanes  []*lane
+	opened chan *lane
 }
 
 // NewProber returns a Prober that tells of news by notify.
 func NewProber(regions *runcommand.Regions, clk clock.PassiveClock, notify func(types.NamespacedName)) *Prober {
-	return &Prober{regions: regions, clock: clk, notify: notify, queue: make(chan *round, proberQueue)}
+	return &Prober{regions: regions, clock: clk, notify: notify, opened: make(chan *lane, 64)}
 }
 
 // now is the time in the precision of the API, in which times of probes are compared with recorded ones.
@@ -44,26 +41,23 @@ func (p *Prober) now() time.Time { return p.clock.Now().Truncate(time.Microsecon
 // Start works until the context ends.
 func (p *Prober) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
-	for range proberWorkers {
-		workers.Go(func() {
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case r := <-p.queue:
-					p.begin(ctx, r)
-				}
+	defer workers.Wait()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-p.opened:
+			for range laneWorkers {
+				workers.Go(func() { p.work(ctx, l) })
 			}
-		})
+		}
 	}
-	workers.Wait()
-	return nil
 }
 
 // Begin queues a round, and reports whether there was room for it.
 func (p *Prober) Begin(r *round) bool {
 	select {
-	case p.queue <- r:
+	case p.laneOf(r).queue <- r:
 		return true
 	default:
 		return false
@@ -72,10 +66,12 @@ func (p *Prober) Begin(r *round) bool {
 
 // begin finds out which nodes there are and sends them the probe. A round that was begun already wants the inventory taken anew.
 func (p *Prober) begin(ctx context.Context, r *round) {
+	region := p.regions.Get(r.location)
 	if r.isAbandoned() {
+		p.end(ctx, region, r)
 		return
 	}
-	region := p.regions.Get(r.location)
+	ctx = runcommand.WithPriority(ctx, r.priority())
 	if begun, _, _ := r.state(); begun {
 		p.recountNow(ctx, region, r)
 	} else {
@@ -87,6 +83,9 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 		r.mu.Lock()
 		r.begun = true
 		r.mu.Unlock()
+	}
+	if r.isAbandoned() {
+		p.end(ctx, region, r)
 	}
 	p.notify(r.policy)
 }
@@ -119,7 +118,7 @@ func (p *Prober) enlist(ctx context.Context, region *runcommand.Region, r *round
 }
 
 func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *round, ids []string) {
-	script, err := process.ProbeScript(r.check, r.binding)
+	script, timeout, err := r.script()
 	if err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -129,7 +128,7 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 		}
 		return
 	}
-	command := runcommand.ShellScript(script, process.ProbeTimeout(r.check))
+	command := runcommand.ShellScript(script, timeout)
 	command.Comment = r.binding
 	command.DeliveryTimeout = runcommand.MinDeliveryTimeout
 	if r.suitsTags(ids) && p.sendByTags(ctx, region, r, command, ids) {
@@ -141,10 +140,20 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 	}
 }
 
+// script is what is sent, and how long it may run.
+func (r *round) script() (script string, timeout time.Duration, err error) {
+	if r.watch.Duration > 0 {
+		script, err = process.WatchScript(r.check, r.watch, r.binding)
+		return script, process.WatchTimeout(r.check, r.watch), err
+	}
+	script, err = process.ProbeScript(r.check, r.binding)
+	return script, process.ProbeTimeout(r.check), err
+}
+
 // suitsTags reports whether one command to all tagged nodes does for a round over so many: nothing may be run on an excluded node,
 // or on one that does not run Linux.
 func (r *round) suitsTags(online []string) bool {
-	return r.instanceIDs == nil && !r.byID && len(online) > runcommand.MaxInstanceIDs && len(r.targets.Tags) > 0 &&
+	return r.instanceIDs == nil && !r.byID && len(r.watched) == 0 && len(online) > runcommand.MaxInstanceIDs && len(r.targets.Tags) > 0 &&
 		r.targets.Exclude == nil && r.inventory.linux()
 }
 
@@ -154,8 +163,7 @@ func (p *Prober) sendByTags(
 	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send, online []string,
 ) bool {
 	command.Tags = tagsOf(r.targets.Tags)
-	sendTime := p.now()
-	sent, err := region.Send(ctx, command)
+	sent, sendTime, err := p.sendInTurn(ctx, region, r, command)
 	if err != nil {
 		switch runcommand.Classify(err) {
 		case runcommand.Denied, runcommand.Invalid, runcommand.InvalidInstance, runcommand.NotYet:
@@ -173,12 +181,28 @@ func (p *Prober) sendByTags(
 	return true
 }
 
+// sendInTurn sends when the budget allows the call. The nodes' time to answer runs from the send, and not from when it began to wait
+// for its turn. A round that nobody waits for any more by then is not sent, which is an error that nobody looks at.
+func (p *Prober) sendInTurn(
+	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send,
+) (sent runcommand.Command, sendTime time.Time, err error) {
+	call, err := region.Budget.Reserve(ctx)
+	if err == nil && r.isAbandoned() {
+		err = context.Canceled
+	}
+	if err != nil {
+		return sent, sendTime, err
+	}
+	sendTime = p.now()
+	sent, err = region.Send(call.In(ctx), command)
+	return sent, sendTime, err
+}
+
 // send sends the probe. One id that AWS does not accept fails the whole call: those it names are taken out and the others
 // sent again, which for a probe does no harm.
 func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send) {
-	for len(command.InstanceIDs) > 0 && !r.isAbandoned() {
-		sendTime := p.now()
-		sent, err := region.Send(ctx, command)
+	for len(command.InstanceIDs) > 0 {
+		sent, sendTime, err := p.sendInTurn(ctx, region, r, command)
 		if err == nil {
 			r.mu.Lock()
 			p.track(region, r, sent, &probeSend{instanceIDs: command.InstanceIDs, sendTime: sendTime})
@@ -204,14 +228,37 @@ func (p *Prober) send(ctx context.Context, region *runcommand.Region, r *round, 
 
 // track has the command of a round read. The round is locked.
 func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Command, send *probeSend) {
-	if r.abandoned {
-		return
-	}
 	send.commandID, send.answered = sent.ID, map[string]bool{}
 	send.deadline = send.sendTime.Add(r.check.Timeout + answerGrace)
 	send.open = len(send.instanceIDs) - len(send.absent)
 	r.sends = append(r.sends, send)
-	region.Track(runcommand.Want{
-		Command: sent, Exceptions: true, Expected: r.expected, Deadline: send.deadline, Notify: func() { p.notify(r.policy) },
-	})
+	if r.abandoned {
+		return
+	}
+	want := runcommand.Want{
+		Command: sent, Exceptions: true, Expected: r.expected, Notify: func() { p.notify(r.policy) },
+	}
+	if r.watch.Duration > 0 {
+		send.deadline = send.sendTime.Add(process.WatchTimeout(r.check, r.watch) + answerGrace)
+		send.lasting = r.targets.Exclude == nil || len(r.targets.Exclude.Tags) == 0
+		want.Interval = watchPoll
+	}
+	want.Deadline = send.deadline
+	region.Track(want)
+}
+
+// end ends what stays on the nodes of a round that nobody waits for any more. That is best effort: a watch ends by itself.
+func (p *Prober) end(ctx context.Context, region *runcommand.Region, r *round) {
+	r.mu.Lock()
+	sends := slices.Clone(r.sends)
+	r.sends = nil
+	r.mu.Unlock()
+	for _, send := range sends {
+		if r.watch.Duration == 0 || send.done {
+			continue
+		}
+		if err := region.Cancel(ctx, send.commandID); err != nil {
+			log.FromContext(ctx).Info("A watch goes on until its time is up", "policy", r.policy, "error", runcommand.Words(err))
+		}
+	}
 }

@@ -7,12 +7,9 @@ import "context"
 
 // beginQueued begins the rounds that are queued, as the workers of Start would, but before it returns.
 func (p *Prober) beginQueued(ctx context.Context) {
-	for {
-		select {
-		case r := <-p.queue:
-			p.begin(ctx, r)
-		default:
-			return
+	for _, l := range p.lanes {
+		for len(l.queue) > 0 {
+			p.begin(ctx, <-l.queue)
 		}
 	}
 }

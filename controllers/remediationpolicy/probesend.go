@@ -16,7 +16,9 @@ type probeSend struct {
 	instanceIDs []string
 	byTags      bool
 	// absent are those among them that the inventory calls offline: they answer when they are back, and else stay what they are.
-	absent   map[string]bool
+	absent map[string]bool
+	// lasting means that the probe stays on the node: what it finds in the end is newer than its send.
+	lasting  bool
 	sendTime time.Time
 	deadline time.Time
 	answered map[string]bool
@@ -44,10 +46,18 @@ func (p *probeSend) findings(now time.Time, binding string, observation runcomma
 		if listed || !proven {
 			o = judge(invocation, listed, binding, observation)
 		}
-		o.ProbeTime, o.ReadTime, o.CommandID = p.sendTime, now, p.commandID
+		o.ProbeTime, o.ReadTime, o.CommandID = p.probeTime(observation), now, p.commandID
 		findings = append(findings, finding{id, o})
 	}
 	return findings
+}
+
+// probeTime is a time before which the nodes have not looked.
+func (p *probeSend) probeTime(observation runcommand.Observation) time.Time {
+	if p.lasting && observation.PriorTime.After(p.sendTime) {
+		return observation.PriorTime.Truncate(time.Microsecond)
+	}
+	return p.sendTime
 }
 
 // proves reports whether the counts prove that the probe has succeeded on every node that is not listed.

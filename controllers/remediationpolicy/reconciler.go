@@ -36,10 +36,17 @@ type Reconciler struct {
 	Namespace string
 	// Shard says which policies are acted on.
 	Shard shard.Shard
+	// Spread has the rounds of different policies begin at different times of their periods.
+	Spread bool
 	// Prober begins the rounds. SetupWithManager sets it.
 	Prober *Prober
 
 	fleets fleets
+}
+
+// Lateness is how late each policy is with its probes; 0 for one that is on time.
+func (r *Reconciler) Lateness() map[types.NamespacedName]time.Duration {
+	return r.fleets.lateness(r.Clock.Now())
 }
 
 // scope is what one pass knows. Each phase adds to it.
@@ -140,8 +147,12 @@ func (r *Reconciler) forget(gone *fleet) {
 	}
 	for _, round := range gone.rounds() {
 		round.abandon(r.Regions.Get(round.location))
+		if round.watch.Duration > 0 {
+			// Where there is no room for it, the watch ends by itself.
+			_ = r.Prober.Begin(round)
+		}
 	}
-	gone.whole, gone.confirming = nil, nil
+	gone.whole, gone.confirming, gone.watches = nil, nil, nil
 }
 
 // locate finds out which account and region the policy is about.
@@ -192,8 +203,11 @@ func (s *scope) decideNow() []decide.Decision {
 func (s *scope) instances() []decide.Instance {
 	instances := make([]decide.Instance, 0, len(s.fleet.states))
 	pending := s.fleet.whole.pending(func(id string) bool { return s.fleet.states[id].Health == v1alpha1.HealthUnhealthy })
+	yetToTell := s.yetToTell()
 	for id, state := range s.fleet.states {
-		instances = append(instances, decide.Instance{ID: id, State: state, Attempts: s.attempts[id], Pending: pending[id]})
+		instances = append(instances, decide.Instance{
+			ID: id, State: state, Attempts: s.attempts[id], Pending: pending[id] || yetToTell[id],
+		})
 	}
 	for id, attempts := range s.attempts {
 		if _, member := s.fleet.states[id]; !member {

@@ -37,6 +37,10 @@ type round struct {
 	startTime   time.Time
 	// source is what it was begun for.
 	source v1alpha1.DetectionSource
+	// watch, when it has a duration, has the probe stay on the nodes.
+	watch process.Watch
+	// watched are the nodes that are being watched, which a whole round does not send to.
+	watched map[string]bool
 	// byID has it sent to each node by its id, where one command for all tagged ones does not do.
 	byID bool
 	// expected is how long the nodes will probably take to answer.
@@ -150,9 +154,10 @@ func (r *round) enlist(excluded map[string]bool, now time.Time) (online []string
 			continue
 		}
 		r.members = append(r.members, id)
-		if o := r.inventory.unreachable(id); o != nil {
+		switch o := r.inventory.unreachable(id); {
+		case o != nil:
 			r.addKnown(id, *o, now)
-		} else {
+		case !r.watched[id]:
 			online = append(online, id)
 		}
 	}
@@ -191,6 +196,24 @@ func (r *round) fail(err error, id string, now time.Time) {
 		r.problem = p
 	}
 	r.addKnown(id, unknown(p.reason, p.message), now)
+}
+
+// unanswered are the nodes that the round is about and that have not answered yet.
+func (r *round) unanswered() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		return r.instanceIDs
+	}
+	var unanswered []string
+	for _, send := range r.sends {
+		for _, id := range send.instanceIDs {
+			if !send.done && !send.answered[id] {
+				unanswered = append(unanswered, id)
+			}
+		}
+	}
+	return unanswered
 }
 
 // abandon ends the round: nothing more is sent or read.

@@ -52,6 +52,8 @@ type world struct {
 	clock    *clocktesting.FakeClock
 	server   *ssmlocal.Server
 	replicas []*replica
+	// budget is that of the replicas that are added; by default they have no limit.
+	budget runcommand.BudgetOptions
 
 	mu    sync.Mutex
 	nodes map[string]*node
@@ -211,7 +213,7 @@ func (w *world) addReplica() {
 		// The SDK's own pauses between tries are real time.
 		RetryMaxAttempts: 1,
 	}
-	r := &replica{regions: runcommand.NewRegions(config, w.clock)}
+	r := &replica{regions: runcommand.NewRegions(config, w.clock, w.budget)}
 	Expect(r.regions.FindAccount(w.ctx, location.Region)).To(Succeed())
 	r.prober = NewProber(r.regions, w.clock, func(types.NamespacedName) {})
 	recorder := events.NewFakeRecorder(1000)

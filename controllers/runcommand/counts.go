@@ -36,6 +36,8 @@ type reading struct {
 	*Tracker
 	before map[string]*tracked
 	after  map[string]*Observation
+	// listed are the commands whose counts were read.
+	listed map[string]bool
 	// undelivered are the nodes that commands could not be delivered to which have succeeded by their counts, and sweepErr why nobody
 	// knows of these.
 	undelivered []Invocation
@@ -65,11 +67,11 @@ func (r *reading) list(ctx context.Context, due []string) {
 		after := oldest(recent, func(id string) time.Time { return r.before[id].requested() }).Add(-listMargin)
 		r.listShared(ctx, CommandFilter{After: after}, recent)
 		// One that is not visible yet will be.
-		recent = slices.DeleteFunc(recent, func(id string) bool { return r.listed(id) || r.clock.Since(r.before[id].since) < unlistedAge })
+		recent = slices.DeleteFunc(recent, func(id string) bool { return r.listed[id] || r.clock.Since(r.before[id].since) < unlistedAge })
 	}
-	if len(old) > listByIDUpTo {
+	if len(old) > 1 {
 		r.listShared(ctx, CommandFilter{Executing: true}, old)
-		old = slices.DeleteFunc(old, r.listed)
+		old = slices.DeleteFunc(old, func(id string) bool { return r.listed[id] })
 	}
 	for _, id := range slices.Concat(single, old, recent) {
 		if r.overloaded {
@@ -83,20 +85,17 @@ func (r *reading) list(ctx context.Context, due []string) {
 func (r *reading) touch(id string) *Observation {
 	if r.after[id] == nil {
 		after := r.before[id].Observation
-		after.Invocations, after.Err, after.listTime = maps.Clone(after.Invocations), nil, time.Time{}
+		after.Invocations, after.Err = maps.Clone(after.Invocations), nil
 		r.after[id] = &after
 	}
 	return r.after[id]
 }
 
-// listed reports whether a command was seen in this reading.
-func (r *reading) listed(id string) bool { return r.after[id] != nil && !r.after[id].listTime.IsZero() }
-
 // listShared reads one list as far as it takes to find what is wanted, and takes in whatever else of ours is on the way.
 func (r *reading) listShared(ctx context.Context, filter CommandFilter, wanted []string) {
 	missing := 0
 	for _, id := range wanted {
-		if !r.listed(id) {
+		if !r.listed[id] {
 			missing++
 		}
 	}
@@ -105,18 +104,26 @@ func (r *reading) listShared(ctx context.Context, filter CommandFilter, wanted [
 			r.failed(err, wanted)
 			return
 		}
-		if r.before[command.ID] == nil || r.listed(command.ID) {
+		if r.before[command.ID] == nil || r.listed[command.ID] {
 			continue
 		}
 		if slices.Contains(wanted, command.ID) {
 			missing--
 		}
-		after := r.touch(command.ID)
-		after.Command, after.listTime = command, r.clock.Now()
+		r.touch(command.ID).take(command, r.clock.Now())
+		r.listed[command.ID] = true
 		if missing == 0 {
 			return
 		}
 	}
+}
+
+// take takes in the counts of a command as they were read.
+func (o *Observation) take(command Command, now time.Time) {
+	if o.Command.Completed != command.Completed || o.Command.Status != command.Status {
+		o.PriorTime = o.listTime
+	}
+	o.Command, o.listTime = command, now
 }
 
 // failed notes why commands could not be read. That one is not visible yet is no failure.
@@ -126,7 +133,7 @@ func (r *reading) failed(err error, wanted []string) {
 	}
 	r.overloaded = r.overloaded || overloaded(err)
 	for _, id := range wanted {
-		if !r.listed(id) {
+		if !r.listed[id] {
 			r.touch(id).Err = err
 		}
 	}

@@ -106,6 +106,17 @@ type credentialsError struct{ err error }
 func (e *credentialsError) Error() string { return "finding AWS credentials: " + e.err.Error() }
 func (e *credentialsError) Unwrap() error { return e.err }
 
+// noCallError marks a call that was not made, because the context ended before the budget allowed it.
+type noCallError struct{ err error }
+
+func (e *noCallError) Error() string { return "waiting for the AWS budget: " + e.err.Error() }
+func (e *noCallError) Unwrap() error { return e.err }
+
+func notCalled(err error) bool {
+	_, ok := errors.AsType[*noCallError](err)
+	return ok
+}
+
 // Classify tells what an error of a Service means.
 func Classify(err error) Class {
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -114,10 +125,14 @@ func Classify(err error) Class {
 		}
 		return classOfStatus(err)
 	}
-	if withoutCredentials(err) {
+	switch {
+	case withoutCredentials(err):
 		return Denied
+	case notCalled(err):
+		return Throttled
+	default:
+		return Unavailable
 	}
-	return Unavailable
 }
 
 func withoutCredentials(err error) bool {
@@ -147,7 +162,7 @@ func classOfStatus(err error) Class {
 // sent again. Only an answer that AWS is known to refuse requests with proves that there is none. A lost connection, a
 // time-out, an error of the service, and a code that nobody knows, which may be from something in between, prove nothing.
 func MayBeAccepted(err error) bool {
-	if withoutCredentials(err) {
+	if withoutCredentials(err) || notCalled(err) {
 		return false
 	}
 	api, answered := errors.AsType[smithy.APIError](err)
@@ -171,6 +186,8 @@ func Words(err error) string {
 	text := err.Error()
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		text = fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
+	} else if notCalled(err) {
+		text = "the AWS budget allowed no call in time"
 	} else if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	} else if op, ok := errors.AsType[*net.OpError](err); ok {

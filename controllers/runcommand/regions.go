@@ -21,6 +21,8 @@ type Region struct {
 	Location
 	Service
 	*Tracker
+	// Budget is what all calls of the Service wait for.
+	Budget *Budget
 
 	wake chan struct{}
 }
@@ -28,8 +30,9 @@ type Region struct {
 // Regions holds the Regions that are in use, one for each location, so that all policies of a location share one client
 // and one Tracker. It is a Runnable of the manager, which owns the goroutines.
 type Regions struct {
-	config aws.Config
-	clock  clock.WithTicker
+	config  aws.Config
+	clock   clock.WithTicker
+	options BudgetOptions
 
 	mu         sync.Mutex
 	account    string
@@ -40,10 +43,10 @@ type Regions struct {
 	locate chan string
 }
 
-// NewRegions returns the Regions over the given AWS configuration, whose region is the default.
-func NewRegions(config aws.Config, clk clock.WithTicker) *Regions {
+// NewRegions returns the Regions over the given AWS configuration, whose region is the default. Each has a budget of its own.
+func NewRegions(config aws.Config, clk clock.WithTicker, budget BudgetOptions) *Regions {
 	return &Regions{
-		config: config, clock: clk, accountErr: &LocatingError{}, regions: map[Location]*Region{},
+		config: config, clock: clk, options: budget, accountErr: &LocatingError{}, regions: map[Location]*Region{},
 		created: make(chan *Region, 64), locate: make(chan string, 1),
 	}
 }
@@ -124,11 +127,7 @@ func (r *Regions) Get(location Location) *Region {
 	r.mu.Lock()
 	region, known := r.regions[location]
 	if !known {
-		client := ssm.NewFromConfig(r.config, func(o *ssm.Options) {
-			o.Region = location.Region
-			o.HTTPClient = plainBodyClient{o.HTTPClient}
-		})
-		region = newRegion(location, NewService(client, r.config.Credentials), r.clock)
+		region = r.newRegion(location)
 		r.regions[location] = region
 	}
 	r.mu.Unlock()
@@ -138,15 +137,36 @@ func (r *Regions) Get(location Location) *Region {
 	return region
 }
 
-func newRegion(location Location, service Service, clk clock.WithTicker) *Region {
-	region := &Region{Location: location, Service: service, wake: make(chan struct{}, 1)}
-	region.Tracker = NewTracker(service, clk, func() {
+func (r *Regions) newRegion(location Location) *Region {
+	client := ssm.NewFromConfig(r.config, func(o *ssm.Options) {
+		o.Region = location.Region
+		o.HTTPClient = plainBodyClient{o.HTTPClient}
+		o.Retryer = aws.NopRetryer{}
+	})
+	budget := NewBudget(r.clock, r.options)
+	service := &ssmService{&pacedAPI{
+		api: client, location: location, budget: budget, credentials: r.config.Credentials,
+		tries: cmp.Or(r.config.RetryMaxAttempts, defaultTries),
+	}}
+	region := &Region{Location: location, Service: service, Budget: budget, wake: make(chan struct{}, 1)}
+	region.Tracker = NewTracker(service, r.clock, func() {
 		select {
 		case region.wake <- struct{}{}:
 		default: // Somebody has woken it already.
 		}
 	})
 	return region
+}
+
+// Budgets tells how the budget of each location stands.
+func (r *Regions) Budgets() map[Location]BudgetState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	states := make(map[Location]BudgetState, len(r.regions))
+	for location, region := range r.regions {
+		states[location] = region.Budget.State()
+	}
+	return states
 }
 
 // Start finds out the account and reads the commands in flight of every region, until the context ends.

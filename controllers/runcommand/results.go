@@ -19,7 +19,8 @@ func (t *Tracker) wantsResults(want *tracked, after *Observation) bool {
 	if after.Command.ID == "" || after.Err != nil {
 		return false
 	}
-	return after.Command.Done() || (want.InstanceID == "" && after.Command.Errors > before.Errors)
+	return after.Command.Done() || (want.InstanceID == "" && (after.Command.Errors > before.Errors ||
+		after.Command.DeliveryTimedOut > before.DeliveryTimedOut))
 }
 
 // results reads the results of a command into the observation. After the deadline it is done even when that fails.

@@ -13,39 +13,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"k8s.io/utils/clock"
 )
 
-// callTimeout bounds a reading call, a page of a list for one, with its retries, and sendTimeout the one attempt of a send.
+// maxPages bounds what one listing may read: every node of a fleet of 100,000. An inventory is of no use if it lacks some, so it may
+// be longer, but not endless.
 const (
-	callTimeout = 15 * time.Second
-	sendTimeout = 10 * time.Second
+	maxPages          = 2000
+	maxInventoryPages = 4000
 )
-
-// maxPages bounds what one listing may read: every node of a fleet of 100,000.
-const maxPages = 2000
 
 // ssmService is a Service over the SDK.
 type ssmService struct {
-	api         API
-	credentials aws.CredentialsProvider
+	api API
 }
 
 var _ Service = (*ssmService)(nil)
 
-// NewService returns the Service over an SDK client. The credentials are those of the client: they are fetched before a
-// send, so that a failure to get any is not mistaken for a send whose answer was lost.
+// NewService returns the Service over an SDK client, whose calls are made at once: those of Regions wait for the budget. The
+// credentials are those of the client: they are fetched before a send, so that a failure to get any is not mistaken for a send
+// whose answer was lost.
 func NewService(api API, credentials aws.CredentialsProvider) Service {
-	return &ssmService{api: api, credentials: credentials}
+	return &ssmService{&pacedAPI{
+		api: api, budget: NewBudget(clock.RealClock{}, BudgetOptions{}), credentials: credentials, tries: 1,
+	}}
 }
 
 func (s *ssmService) Send(ctx context.Context, send Send) (Command, error) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	if s.credentials != nil {
-		if _, err := s.credentials.Retrieve(ctx); err != nil {
-			return Command{}, fmt.Errorf("sending command: %w", &credentialsError{err})
-		}
-	}
 	seconds := int32(max(send.DeliveryTimeout, MinDeliveryTimeout) / time.Second)
 	in := &ssm.SendCommandInput{
 		InstanceIds:        send.InstanceIDs,
@@ -114,14 +108,14 @@ func (s *ssmService) Invocations(ctx context.Context, f InvocationFilter) iter.S
 	})
 }
 
-// listed is a list that is read page by page, each page in its own time, as far as it is taken.
+// listed is a list that is read page by page, as far as it is taken.
 func listed[T any](
 	ctx context.Context, more func() bool, next func(context.Context) ([]T, error),
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		// A list may have any number of pages up to that; the same one twice is no progress.
 		for n := 0; more() && n < maxPages; n++ {
-			page, err := within(ctx, next)
+			page, err := next(ctx)
 			if err != nil {
 				var none T
 				yield(none, err)
@@ -136,16 +130,7 @@ func listed[T any](
 	}
 }
 
-// within makes one call in the time that a call may take.
-func within[T any](ctx context.Context, call func(context.Context) (T, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return call(ctx)
-}
-
 func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (Invocation, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, err := s.api.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{
 		CommandId: &commandID, InstanceId: &instanceID,
 	})
@@ -162,10 +147,8 @@ func (s *ssmService) Result(ctx context.Context, commandID, instanceID string) (
 	}, nil
 }
 
-func (s *ssmService) Cancel(ctx context.Context, commandID, instanceID string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: []string{instanceID}})
+func (s *ssmService) Cancel(ctx context.Context, commandID string, instanceIDs ...string) error {
+	_, err := s.api.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: &commandID, InstanceIds: instanceIDs})
 	if err != nil {
 		return fmt.Errorf("cancelling command: %w", err)
 	}
@@ -196,13 +179,14 @@ func (s *ssmService) nodes(ctx context.Context, filters []types.InstanceInformat
 	pages := ssm.NewDescribeInstanceInformationPaginator(s.api, &ssm.DescribeInstanceInformationInput{
 		Filters: filters, MaxResults: aws.Int32(50),
 	}, func(o *ssm.DescribeInstanceInformationPaginatorOptions) {
-		// The inventory may have any number of pages, but the same one twice is no progress.
+		// The same page twice is no progress.
 		o.StopOnDuplicateToken = true
 	})
-	for pages.HasMorePages() {
-		page, err := within(ctx, func(ctx context.Context) (*ssm.DescribeInstanceInformationOutput, error) {
-			return pages.NextPage(ctx)
-		})
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxInventoryPages {
+			return nil, fmt.Errorf("describing instance information: no end after %d pages", n)
+		}
+		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("describing instance information: %w", err)
 		}

@@ -40,6 +40,8 @@ type Observation struct {
 	OthersSucceeded bool
 	// Settled is how long after the begin of tracking the counts were last seen to change.
 	Settled time.Duration
+	// PriorTime is when the counts were last read before they changed: what has changed them is not older, but for the lag of lists.
+	PriorTime time.Time
 	// ReadTime is when the invocations, or counts that stand for them, had last been read; zero before that.
 	ReadTime time.Time
 	// Done means that there is nothing more to wait for: the command has ended and was read, or its deadline has passed.
@@ -47,7 +49,7 @@ type Observation struct {
 	// Err is the error of the last read; nil after a good one.
 	Err error
 
-	// listTime is when the counts were listed in a reading.
+	// listTime is when the counts were last read.
 	listTime time.Time
 }
 
@@ -206,7 +208,7 @@ func (t *Tracker) pending() (pending map[string]*tracked, due []string) {
 // readCommands lists the counts of the commands that are due, and of others that are listed with them, and reads the results of
 // those whose counts call for it. It reports whether AWS is in a state to answer.
 func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked, due []string) bool {
-	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}}
+	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}, listed: map[string]bool{}}
 	r.list(ctx, due)
 	r.sweep(ctx)
 	for id, after := range r.after {

@@ -52,7 +52,7 @@ func newWorld(t *testing.T, nodes int, options ...func(*ssmlocal.Options)) *worl
 		Region: "eu-central-1", BaseEndpoint: aws.String(w.server.URL()),
 		Credentials:      credentials.NewStaticCredentialsProvider("id", "secret", ""),
 		RetryMaxAttempts: 1,
-	}, w.clock)
+	}, w.clock, BudgetOptions{})
 	_, err := regions.Locate("")
 	w.Expect(err).To(MatchError(&LocatingError{}))
 	w.Expect(regions.FindAccount(t.Context(), "eu-central-1")).To(Succeed())

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/hack/ssmcall"
 )
 
 // call is one request of a manager, as its proxies see it.
@@ -152,23 +153,16 @@ func statusKind(body []byte) string {
 
 // ssmKind tells what a request to Systems Manager is for.
 func ssmKind(r *http.Request, body []byte) string {
-	_, operation, found := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if !found {
-		return "GetCallerIdentity"
-	}
-	if operation != kindSend {
-		return operation
-	}
-	var command struct{ Comment string }
-	// What cannot be read is refused by the server.
-	_ = json.Unmarshal(body, &command)
-	switch {
-	case strings.HasPrefix(command.Comment, "probe/"):
+	c := ssmcall.Read(r, body)
+	switch c.Purpose() {
+	case ssmcall.Probe:
 		return kindProbe
-	case strings.HasSuffix(command.Comment, "/Check"):
+	case ssmcall.Check:
 		return kindCheck
-	case strings.HasSuffix(command.Comment, "/Verify"):
+	case ssmcall.Verify:
 		return kindVerify
+	case ssmcall.Run:
+		return kindSend
 	}
-	return kindSend
+	return c.Operation
 }

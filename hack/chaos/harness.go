@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/hack/chaos/scaled"
 	"github.com/ssm-remediator/ssm-remediator/hack/testenv"
 )
@@ -99,36 +98,6 @@ func (h *harness) makeNamespace(ctx context.Context, name string) error {
 		if err := errors.Join(h.client.Create(ctx, role), h.client.Create(ctx, binding)); err != nil {
 			return fmt.Errorf("granting the manager's roles: %w", err)
 		}
-	}
-	return nil
-}
-
-// clearNamespace removes what a run leaves behind, which would otherwise grow with every row.
-func (r *run) clearNamespace(ctx context.Context) error {
-	list := &v1alpha1.RemediationList{}
-	if err := r.client.List(ctx, list, client.InNamespace(r.namespace)); err != nil {
-		return fmt.Errorf("listing Remediations: %w", err)
-	}
-	for i := range list.Items {
-		if err := r.remove(ctx, &list.Items[i]); err != nil {
-			return err
-		}
-	}
-	err := r.client.DeleteAllOf(ctx, &v1alpha1.RemediationPolicy{}, client.InNamespace(r.namespace))
-	if err != nil {
-		return fmt.Errorf("deleting policies: %w", err)
-	}
-	return nil
-}
-
-// remove deletes a Remediation for good, finalizer or not.
-func (r *run) remove(ctx context.Context, remediation *v1alpha1.Remediation) error {
-	free := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))
-	if err := r.client.Patch(ctx, remediation, free); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("removing the finalizer: %w", err)
-	}
-	if err := r.client.Delete(ctx, remediation); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting the Remediation: %w", err)
 	}
 	return nil
 }

@@ -75,6 +75,11 @@ func (r *run) delete(ctx context.Context, remediation *v1alpha1.Remediation) err
 	return r.client.Delete(ctx, remediation)
 }
 
+// remove deletes a Remediation for good, finalizer or not.
+func (r *run) remove(ctx context.Context, remediation *v1alpha1.Remediation) error {
+	return r.cluster.RemoveRemediation(ctx, remediation)
+}
+
 // restore deletes a Remediation and brings it back as a backup does that knows no status, after a time in which its command
 // may have run. Only the manager may create Remediations, so the backup acts as the manager.
 func (r *run) restore(ctx context.Context, remediation *v1alpha1.Remediation) error {

@@ -164,7 +164,7 @@ func (r *run) number(least, most int) int {
 }
 
 // sleep waits in the time of the run's clock.
-func (r *run) sleep(ctx context.Context, d time.Duration) { wait(ctx, r.clock.Real(d)) }
+func (r *run) sleep(ctx context.Context, d time.Duration) { r.clock.Wait(ctx, d) }
 
 // close stops what the run has started.
 func (r *run) close(ctx context.Context) error {
@@ -174,7 +174,7 @@ func (r *run) close(ctx context.Context) error {
 	}
 	errs = append(errs, r.server.Close())
 	// Nothing of the run is to be seen by those that come after it.
-	errs = append(errs, r.clearNamespace(ctx))
+	errs = append(errs, r.cluster.Clear(ctx, r.namespace))
 	return errors.Join(errs...)
 }
 

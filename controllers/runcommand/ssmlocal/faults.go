@@ -78,6 +78,12 @@ func (s *Server) Calls() map[string]int {
 	return maps.Clone(s.calls)
 }
 
+// Invocations tells how many invocations all commands since the start have had together: one for each of their instances.
+func (s *Server) Invocations() int64 {
+	defer s.lock()()
+	return s.invocations
+}
+
 // ResetCalls counts from 0 again.
 func (s *Server) ResetCalls() {
 	defer s.lock()()

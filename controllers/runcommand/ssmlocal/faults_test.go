@@ -221,6 +221,14 @@ func TestRateLimitAndCalls(t *testing.T) {
 	w.Expect(w.server.Calls()).To(Equal(map[string]int{"ListCommands": 1}))
 }
 
+func TestInvocationsAreCounted(t *testing.T) {
+	w := newWorld(t)
+	w.addMany(3, ssmlocal.Scripted(ssmlocal.Healthy))
+	w.send(shell("true"))
+	w.send(shell("true", "i-00000000000000001"))
+	w.Expect(w.server.Invocations()).To(BeEquivalentTo(4))
+}
+
 func TestRequestsMustBeSigned(t *testing.T) {
 	w := newWorld(t)
 	signed := "AWS4-HMAC-SHA256 Credential=AKID/20260304/eu-central-1/%s/aws4_request, SignedHeaders=host, Signature=" + times("0", 64)

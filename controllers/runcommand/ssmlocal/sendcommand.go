@@ -84,6 +84,7 @@ func (s *Server) sendCommand(r *sendCommandRequest, f Fault) (any, error) {
 // newCommand is a command before anything of it is sent.
 func (s *Server) newCommand(r *sendCommandRequest, p program, instances []*instance, f Fault) *command {
 	s.sent++
+	s.invocations += int64(len(instances))
 	delivery := defaultDelivery
 	if r.TimeoutSeconds != nil {
 		delivery = *r.TimeoutSeconds

@@ -79,10 +79,12 @@ type Server struct {
 	commands []*command
 	byID     map[string]*command
 	sent     int64
-	ledger   []*Entry
-	calls    map[string]int
-	limiter  *rate.Limiter
-	faults   Faults
+	// invocations counts those of all commands.
+	invocations int64
+	ledger      []*Entry
+	calls       map[string]int
+	limiter     *rate.Limiter
+	faults      Faults
 	// active counts executions of Local runners; idle is closed when it falls to 0.
 	active int
 	idle   chan struct{}

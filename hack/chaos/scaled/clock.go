@@ -6,6 +6,7 @@
 package scaled
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strconv"
@@ -69,6 +70,19 @@ func (c *Clock) Since(then time.Time) time.Duration { return c.Now().Sub(then) }
 
 // Sleep waits.
 func (c *Clock) Sleep(d time.Duration) { time.Sleep(c.Real(d)) }
+
+// Wait waits, or until ctx ends.
+func (c *Clock) Wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := c.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C():
+	}
+}
 
 // After returns the channel of a new timer.
 func (c *Clock) After(d time.Duration) <-chan time.Time { return c.NewTimer(d).C() }

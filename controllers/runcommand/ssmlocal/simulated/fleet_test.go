@@ -37,7 +37,7 @@ func newWorld(t *testing.T, nodes int) *world {
 	t.Cleanup(func() { w.Expect(w.server.Close()).To(Succeed()) })
 	w.service = runcommand.NewRegions(aws.Config{
 		BaseEndpoint: aws.String(w.server.URL()), Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-	}, w.clock).Get(runcommand.Location{Account: "123456789012", Region: "eu-central-1"})
+	}, w.clock, runcommand.BudgetOptions{}).Get(runcommand.Location{Account: "123456789012", Region: "eu-central-1"})
 	var err error
 	w.fleet, err = NewFleet(w.server, FleetOptions{
 		Nodes: nodes, Tags: map[string]string{"Role": "web"}, Booted: noon.Add(-time.Hour), Seed: 1,
@@ -180,10 +180,12 @@ func TestDocumentThroughTheServer(t *testing.T) {
 	w.Expect(w.sendScript(recover("", document))(0)).To(HavePrefix("Cleared/"))
 	sent := w.send(runcommand.Send{Document: "Restart"}, uid+"/Run")
 	w.clock.Step(4 * second)
-	invocations, err := w.service.Invocations(w.t.Context(), sent.ID)
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(invocations).To(HaveLen(1))
-	w.Expect(invocations[0].Status).To(Equal(runcommand.StatusSuccess))
+	var statuses []runcommand.Status
+	for invocation, err := range w.service.Invocations(w.t.Context(), runcommand.InvocationFilter{CommandID: sent.ID}) {
+		w.Expect(err).NotTo(HaveOccurred())
+		statuses = append(statuses, invocation.Status)
+	}
+	w.Expect(statuses).To(Equal([]runcommand.Status{runcommand.StatusSuccess}))
 	w.Expect(w.fleet.Ledger.Of(uid)).To(HaveLen(2))
 	w.Expect(w.fleet.Ledger.Most()).To(Equal(1))
 	w.Expect(w.sendScript(verify(uid, false))(0)).To(Equal("Healthy/CheckPassed"))

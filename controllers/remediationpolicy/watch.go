@@ -1,0 +1,120 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package remediationpolicy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
+)
+
+// In the mode Watch the probe of a node that was found Healthy stays on it, for what is left of an epoch of probe.watchSeconds:
+//
+//	round ──> Healthy ──> watch ──> epoch over: still Healthy ──> the next watch
+//	  ^                     │
+//	  └── every period ─────┴─────> down, Held, Unknown, lost, or another one watches the node
+//
+// All watches of an epoch end together, so that those of the next one fit into as few commands as there can be. A round of every
+// period is about the nodes that nobody watches, and about who belongs to the fleet.
+
+const (
+	// watchPoll is how often the counts of watches are read: one call for fifty commands, which is 2,500 nodes.
+	watchPoll = 1500 * time.Millisecond
+	// watchSettle is how long after the first of several nodes a node that went down with them is told of: a pause of two looks,
+	// those that confirm, and reading.
+	watchSettle = 5 * time.Second
+	// busyTime is how long a node that another policy watches is not asked for a watch.
+	busyTime = time.Minute
+)
+
+// watching reports whether the policy wants its nodes watched.
+func (s *scope) watching() bool { return s.policy.Spec.Probe.Mode == v1alpha1.ProbeWatch }
+
+// watch begins the watches that are due.
+func (r *Reconciler) watch(s *scope) {
+	if !s.watching() || !s.fleet.inventoried || s.fleet.whole != nil {
+		return
+	}
+	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
+	if len(s.fleet.watches) == 0 {
+		s.fleet.watchEnd = s.now.Add(time.Duration(s.policy.Spec.Probe.WatchSeconds) * time.Second)
+	}
+	left := s.fleet.watchEnd.Sub(s.now).Truncate(time.Second)
+	due := s.unwatched()
+	if len(due) == 0 || left < period {
+		return
+	}
+	round := r.newRound(s)
+	round.instanceIDs, round.watch = due, process.Watch{Duration: left, Threshold: s.policy.Spec.Probe.FailureThreshold}
+	if !r.Prober.Begin(round) {
+		s.lookAgain(s.now.Add(queueRetry))
+		return
+	}
+	s.fleet.watches = append(s.fleet.watches, round)
+}
+
+// unwatched are the Healthy nodes that nobody watches and that are free.
+func (s *scope) unwatched() []string {
+	watched := s.fleet.watched()
+	var due []string
+	for id, state := range s.fleet.states {
+		if state.Health == v1alpha1.HealthHealthy && state.Failures == 0 && !watched[id] && !s.fleet.busyUntil[id].After(s.now) {
+			due = append(due, id)
+		}
+	}
+	slices.Sort(due)
+	return due
+}
+
+// watched are the nodes that are being watched.
+func (f *fleet) watched() map[string]bool {
+	watched := map[string]bool{}
+	for _, round := range f.watches {
+		for _, id := range round.unanswered() {
+			watched[id] = true
+		}
+	}
+	return watched
+}
+
+// observeWatches takes in what the watches have found.
+func (r *Reconciler) observeWatches(s *scope) {
+	s.fleet.watches = slices.DeleteFunc(s.fleet.watches, func(round *round) bool { return r.observeRound(s, round) })
+}
+
+// noteBusy takes notice of a node that another policy watches: it is probed every period, and tried again later.
+func (s *scope) noteBusy(f finding) {
+	if f.Reason == ReasonWatchedByAnother {
+		s.fleet.busyUntil[f.instanceID] = s.now.Add(busyTime)
+	}
+}
+
+// yetToTell are watched nodes that may have gone down together with others, and have not told so yet. As long as no more nodes are
+// down than the breaker always lets pass nobody waits for them.
+func (s *scope) yetToTell() map[string]bool {
+	if len(s.fleet.watches) == 0 {
+		return nil
+	}
+	var newest time.Time
+	down := 0
+	for _, state := range s.fleet.states {
+		if state.Failures > 0 {
+			down++
+			if state.Last.ReadTime.After(newest) {
+				newest = state.Last.ReadTime
+			}
+		}
+	}
+	until := newest.Add(watchSettle)
+	if down <= leastTold || !until.After(s.now) {
+		return nil
+	}
+	s.lookAgain(until)
+	return s.fleet.watched()
+}
+
+// leastTold is how many nodes may be down before it is waited for others: what a percentage of limits.maxUnhealthy never goes below.
+const leastTold = 3

@@ -1,0 +1,130 @@
+// Copyright The ssm-remediator Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
+)
+
+// What the manager may cost.
+const (
+	// tagCalls is how many calls a round of one policy by tags may make, of any size, and idCalls one of 100 ids.
+	tagCalls = 4
+	idCalls  = 6
+	// halfACore is in CPU seconds a minute, mostMemory in MB.
+	halfACore  = 30
+	mostMemory = 500
+	// watchCalls is one call a second, in a round.
+	watchCalls = 30
+)
+
+// rounds is how many of a healthy fleet are measured: ten minutes.
+const rounds = 20
+
+// rows is the whole table.
+func rows() []*row {
+	return slices.Concat(fleetRows(), policyRows(), brokenRows(), hourRows(), watchRows())
+}
+
+// fleetRows are one policy over more and more instances.
+func fleetRows() []*row {
+	over := 10 * period
+	return []*row{
+		{name: "1 instance", factor: 30, policies: 1, nodes: 1, phases: []phase{
+			settle, steady(rounds, tagCalls), repeatedly(3, 4*time.Minute), compare(2)}},
+		{name: "50 instances", bounded: true, factor: 20, policies: 1, nodes: 50, phases: []phase{
+			settle, steady(rounds, tagCalls), incidents(10, over, 0), compare(2)}},
+		{name: "100 instances by id", bounded: true, factor: 20, policies: 1, nodes: 100, byID: true, phases: []phase{
+			settle, steady(rounds, idCalls), incidents(20, over, 0)}},
+		{name: "1,000 instances", factor: 20, policies: 1, nodes: 1_000, phases: []phase{
+			settle, steady(rounds, tagCalls), incidents(50, over, 0), compare(2)}},
+		{name: "1,000 instances, waves go on completion", factor: 20, policies: 1, nodes: 1_000, rampUp: ssmlocal.RampUpOnCompletion,
+			phases: []phase{settle, steady(rounds, 0), incidents(50, over, 0)}},
+		{name: "10,000 instances", factor: 15, policies: 1, nodes: 10_000, phases: []phase{
+			settle, steady(rounds, tagCalls), incidents(100, over, 0), frugal, compare(1)}},
+		{name: "10,000 instances, waves go on completion", factor: 15, policies: 1, nodes: 10_000, rampUp: ssmlocal.RampUpOnCompletion,
+			phases: []phase{settle, steady(rounds, 0), incidents(100, over, 0), frugal}},
+	}
+}
+
+// policyRows are more and more policies of ten instances.
+func policyRows() []*row {
+	of := func(policies, factor, kills int, bounded bool) *row {
+		return &row{name: fmt.Sprintf("%s policies of 10", figure(float64(policies))), bounded: bounded, factor: factor,
+			policies: policies, nodes: 10, phases: []phase{
+				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 10*period, 0), frugal}}
+	}
+	one := of(1, 20, 2, false)
+	one.name = "1 policy of 10"
+	return []*row{one, of(50, 20, 50, true), of(100, 15, 100, false), of(1_000, 5, 100, false)}
+}
+
+// sharedCalls is how many calls a round of so many policies may make: a send for each, and reading that does not depend on how
+// many there are, twice a second at the most.
+func sharedCalls(policies int) float64 { return float64(policies) + 2*period.Seconds() }
+
+// brokenRows are fleets, and an endpoint, that are not well.
+func brokenRows() []*row {
+	return []*row{
+		offlineRow(10_000, 100, ssmlocal.ConnectionLost, "offline"),
+		offlineRow(10_000, 100, ssmlocal.Undeliverable, "Undeliverable"),
+		offlineRow(200, 10, ssmlocal.Undeliverable, "Undeliverable"),
+		{name: "10,000 down at once", factor: 10, policies: 1, nodes: 10_000, phases: []phase{
+			settle, allDown, steady(rounds/2, 0), statusSize, frugal}},
+		{name: "1,000 policies of 10, 5 calls a second", factor: 6, policies: 1_000, nodes: 10, rate: 5, phases: []phase{throttled}},
+		{name: "1,000 down at once, maxConcurrent 1,000, 20 calls a second", factor: 2, policies: 1, nodes: 1_000, rate: 20,
+			phases: []phase{settle, mass}, spec: func(spec *v1alpha1.RemediationPolicySpec) {
+				spec.Limits.MaxConcurrent = new(intstr.FromInt32(1_000))
+				spec.Limits.MaxUnhealthy = new(intstr.FromString("100%"))
+			}},
+	}
+}
+
+// offlineRow is a fleet of which some do not answer. What they cost is the pages on which they are listed: as Undeliverable
+// and as not answered.
+func offlineRow(nodes, count int, connection ssmlocal.Connection, how string) *row {
+	pages := float64((count + 49) / 50)
+	return &row{
+		name: fmt.Sprintf("%s of %s %s", figure(float64(count)), figure(float64(nodes)), how), bounded: nodes < 1_000, factor: 15,
+		policies: 1, nodes: nodes, phases: []phase{
+			settle, disconnect(count, connection), steady(rounds, tagCalls+2*pages), judged},
+	}
+}
+
+// hourRows are about memory.
+func hourRows() []*row {
+	return []*row{
+		{name: "10,000 instances for an hour", factor: 25, policies: 1, nodes: 10_000, phases: []phase{
+			settle, hour(tagCalls), frugal}},
+		{name: "1,000 policies of 10 for an hour", factor: 15, policies: 1_000, nodes: 10, phases: []phase{
+			settle, hour(0), frugal}},
+	}
+}
+
+// watchRows are probes that stay on the nodes. The processes end later than those that are there at first are renewed.
+func watchRows() []*row {
+	const renewed = 6 * time.Minute
+	with := func(name string, rampUp ssmlocal.RampUp) *row {
+		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 10, policies: 1, nodes: 1_000,
+			rampUp: rampUp, phases: []phase{
+				settle, steady(rounds, watchCalls), incidents(100, 10*period, renewed), medianWithin(5 * time.Second)}}
+	}
+	return []*row{with("acknowledgement", ssmlocal.RampUpOnAcknowledgement), with("completion", ssmlocal.RampUpOnCompletion)}
+}
+
+// medianWithin checks how long half of the recoveries took.
+func medianWithin(limit time.Duration) phase {
+	return func(_ context.Context, r *run) error {
+		r.result.atMost("median until Recovered", quantile(r.result.incidents.latencies, 50).Seconds(), limit.Seconds(), "s", timed)
+		return nil
+	}
+}
