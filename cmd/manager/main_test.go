@@ -171,11 +171,12 @@ func makeNamespaces(t *testing.T) {
 	g.Expect(cluster.InstallShards(t.Context())).To(Succeed())
 }
 
-// apply creates a policy over the nodes of a role, and deletes it after the test.
-func apply(t *testing.T, namespace, name, role string, labels map[string]string) *v1alpha1.RemediationPolicy {
+// apply creates a policy over the nodes of a role, and deletes it after the test. Its name is its own: the attempts of one of
+// that name would still count.
+func apply(t *testing.T, namespace, role string, labels map[string]string) *v1alpha1.RemediationPolicy {
 	t.Helper()
 	policy := &v1alpha1.RemediationPolicy{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: role + "-", Labels: labels},
 		Spec: v1alpha1.RemediationPolicySpec{
 			Targets:  v1alpha1.Targets{Tags: []v1alpha1.Tag{{Key: "Role", Values: []string{role}}}},
 			Process:  v1alpha1.ProcessSpec{Name: "httpd"},

@@ -27,7 +27,7 @@ func TestReplicas(t *testing.T) {
 	g := NewWithT(t)
 	makeNamespaces(t)
 	cloud := newCloud(t, "web")
-	policy := apply(t, "web", "httpd", "web", nil)
+	policy := apply(t, "web", "web", nil)
 	args := []string{
 		"--leader-elect", webArgs, "--leader-elect-lease-duration=1h", "--leader-elect-renew-deadline=3s", "--leader-elect-retry-period=1s",
 	}
