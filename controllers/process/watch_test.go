@@ -92,12 +92,13 @@ func TestWatchEndsAtOnceWhenItIsNotHealthy(t *testing.T) {
 		before string
 		health v1alpha1.Health
 		reason string
+		failed int32
 	}{
-		"down":        {byName("webserver"), "true", v1alpha1.HealthUnhealthy, ReasonProcessNotRunning},
-		"check fails": {byCommand("false"), "true", v1alpha1.HealthUnhealthy, ReasonCheckFailed},
-		"held":        {byCommand("true"), "touch " + holdFile, v1alpha1.HealthHeld, ReasonHoldFile},
-		"unknown":     {byCommand("no-such-command"), "true", v1alpha1.HealthUnknown, ReasonCheckNotRunnable},
-		"container":   {byCommand("true"), "rm /run/ssm-remediator/host", v1alpha1.HealthUnknown, ReasonAgentInContainer},
+		"down":        {byName("webserver"), "true", v1alpha1.HealthUnhealthy, ReasonProcessNotRunning, 1},
+		"check fails": {byCommand("false"), "true", v1alpha1.HealthUnhealthy, ReasonCheckFailed, 1},
+		"held":        {byCommand("true"), "touch " + holdFile, v1alpha1.HealthHeld, ReasonHoldFile, 0},
+		"unknown":     {byCommand("no-such-command"), "true", v1alpha1.HealthUnknown, ReasonCheckNotRunnable, 0},
+		"container":   {byCommand("true"), "rm /run/ssm-remediator/host", v1alpha1.HealthUnknown, ReasonAgentInContainer, 0},
 	}
 	underEachShell(t, func(n *node) {
 		for name, test := range tests {
@@ -105,7 +106,7 @@ func TestWatchEndsAtOnceWhenItIsNotHealthy(t *testing.T) {
 			v := n.watch(test.check, aMinute)
 			n.Expect(v.Health).To(Equal(test.health), name)
 			n.Expect(v.Reason).To(Equal(test.reason), name)
-			n.Expect(v.Failures == 1).To(Equal(test.health == v1alpha1.HealthUnhealthy), name)
+			n.Expect(v.Failures).To(Equal(test.failed), name)
 			n.Expect(n.exists("/run/ssm-remediator/watch")).To(BeFalse(), "%s: nothing is claimed for one look", name)
 		}
 	})
