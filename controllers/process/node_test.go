@@ -166,7 +166,7 @@ func (n *node) verdict(script string, prefix ...string) Verdict {
 	v, err := ReadVerdict(a.stdout, testBinding)
 	n.Expect(err).NotTo(HaveOccurred(), "stdout %q, stderr %q", a.stdout, a.stderr)
 	n.Expect(strings.Count(a.stdout, "\n")).To(Equal(1), a.stdout)
-	n.Expect(a.exit).To(Equal(exitCode(v.Health == v1alpha1.HealthHealthy)))
+	n.Expect(a.exit).To(Equal(exitCode(v.Health == v1alpha1.HealthHealthy && !v.Busy)))
 	n.Expect(a.stderr).To(BeEmpty())
 	return v
 }

@@ -35,7 +35,8 @@ type Watch struct {
 // WatchScript is the script of a watch, for a command whose Comment is binding. ReadVerdict reads its verdict, which is that
 // of its last look. It ends
 //
-//   - at once when it does not find the process Healthy, or finds that another one watches the node (Verdict.Busy);
+//   - at once when it does not find the process Healthy, or finds that another one watches the node (Verdict.Busy), which counts as
+//     a failure of the command, so that it can be told from a watch that stays;
 //   - with Unhealthy when Threshold looks in a row have found the process down (Verdict.Failures);
 //   - with Held or Unknown as soon as a look finds that;
 //   - with Healthy, or what it just has, when Duration is over.

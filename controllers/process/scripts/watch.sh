@@ -36,7 +36,9 @@ keep_watch() {
     report
     clean
   fi
+  # Counts show that a command has failed on a node, and nothing of one that has succeeded: whom nobody watches has to be seen.
   [ "$health" = Healthy ] || exit 1
+  [ -n "$mine" ] || exit 1
   exit 0
 }
 

@@ -120,7 +120,7 @@ func (r *run) probe() {
 // answer is the end of a script that only looks.
 func (r *run) answer(words string) {
 	r.sayVerdict("probed", words)
-	if r.verdict.Health != v1alpha1.HealthHealthy {
+	if r.verdict.Health != v1alpha1.HealthHealthy || words == watchBusy {
 		r.exit = 1
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 )
 
+// watchBusy is what a watch says that found the place taken.
+const watchBusy = "watch=busy "
+
 // watch is a run of a watch script that stays on its node, as far as it has come for certain: up to the last look before
 // something happened to the node. What comes then is a forecast, which is played on a copy.
 type watch struct {
@@ -40,7 +43,7 @@ func (r *run) watch() *watch {
 		r.answer("")
 		return nil
 	case r.node.watched(r.now):
-		r.answer("watch=busy ")
+		r.answer(watchBusy)
 		return nil
 	}
 	w := &watch{run: *r, begun: began.uptime(), pause: r.script.seconds("SR_EVERY"), told: r.node.verdict}
