@@ -7,10 +7,12 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -37,14 +39,13 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	if err != nil {
 		return nil, fmt.Errorf("setting up the clock: %w", err)
 	}
-	aws, err := awsconfig.LoadDefaultConfig(ctx, awsOptions...)
+	awsConfig, err := awsconfig.LoadDefaultConfig(ctx, awsOptions...)
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
-	calls := metrics.NewCalls()
-	regions := runcommand.NewRegions(aws, clk, runcommand.BudgetOptions{PerSecond: o.callsPerSecond, Meter: calls})
-	if err := mgr.Add(regions); err != nil {
-		return nil, fmt.Errorf("adding the regions: %w", err)
+	regions, err := addRegions(mgr, awsConfig, clk, o)
+	if err != nil {
+		return nil, err
 	}
 	policies := &remediationpolicy.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
@@ -53,10 +54,8 @@ func newManager(ctx context.Context, cluster *rest.Config, o options) (manager.M
 	if err := policies.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("setting up the controller of RemediationPolicies: %w", err)
 	}
-	for _, collector := range []prometheus.Collector{calls, metrics.Budgets(regions.Budgets), metrics.Lateness(policies.Lateness)} {
-		if err := ctrlmetrics.Registry.Register(collector); err != nil {
-			return nil, fmt.Errorf("registering the metrics: %w", err)
-		}
+	if err := ctrlmetrics.Registry.Register(metrics.Lateness(policies.Lateness)); err != nil {
+		return nil, fmt.Errorf("registering the metrics: %w", err)
 	}
 	remediations := &remediation.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("ssm-remediator"),
@@ -100,4 +99,19 @@ func newEmptyManager(cluster *rest.Config, o options) (manager.Manager, error) {
 		return nil, fmt.Errorf("creating the manager: %w", err)
 	}
 	return mgr, nil
+}
+
+// addRegions lets the manager run the regions, and shows what they call in its metrics.
+func addRegions(mgr manager.Manager, config aws.Config, clk clock.WithTicker, o options) (*runcommand.Regions, error) {
+	calls := metrics.NewCalls()
+	regions := runcommand.NewRegions(config, clk, runcommand.BudgetOptions{PerSecond: o.callsPerSecond, Meter: calls})
+	for _, collector := range []prometheus.Collector{calls, metrics.Budgets(regions.Budgets)} {
+		if err := ctrlmetrics.Registry.Register(collector); err != nil {
+			return nil, fmt.Errorf("registering the metrics: %w", err)
+		}
+	}
+	if err := mgr.Add(regions); err != nil {
+		return nil, fmt.Errorf("adding the regions: %w", err)
+	}
+	return regions, nil
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
 // intend records that the next command is about to be sent. Those that verify have no need of it: they can be sent again.
@@ -25,6 +26,10 @@ func (r *Reconciler) intend(ctx context.Context, s *scope) error {
 	if err != nil || veto != "" {
 		s.withdraw(veto)
 		return err
+	}
+	if s.region.Budget.State().Waiting[runcommand.PriorityRecovery] >= maxWaiting {
+		s.next = throttledRetry
+		return nil
 	}
 	if s.call, err = s.region.Budget.Reserve(ctx); err != nil {
 		return err

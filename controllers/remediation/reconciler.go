@@ -62,11 +62,14 @@ const (
 	lookAgain = 10 * time.Second
 	// errorRetry is how long after an error the next pass comes.
 	errorRetry = time.Second
-	// throttledRetry is how long after AWS refused a send because of its rate the next one is tried.
-	throttledRetry = 5 * time.Second
+	// throttledRetry is how long after AWS refused a send because of its rate the next one is tried, if the AWS budget allows it.
+	throttledRetry = time.Second
+	// maxWaiting is how many attempts wait for the AWS budget of a location, of those that are carried out at a time. More come
+	// again later, so that other locations need not wait for one that throttles.
+	maxWaiting = concurrentReconciles / 2
 )
 
-// Reconcile makes one pass over a Remediation. It waits for AWS only while it sends.
+// Reconcile makes one pass over a Remediation. It waits for AWS only to send.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx = runcommand.WithPriority(ctx, runcommand.PriorityRecovery)
 	remediation := &v1alpha1.Remediation{}

@@ -75,6 +75,28 @@ var _ = Describe("With no call left in the AWS budget", func() {
 		Expect(w.results()).To(Equal([]v1alpha1.Result{v1alpha1.ResultRecovered}))
 	})
 
+	It("recoveries of a location that throttles do not hold up those of others", func() {
+		w := newWorld(1)
+		w.apply()
+		w.set(0, down)
+		w.pass()
+		w.confirm()
+		w.reconcile(w.replicas[0].policies, w.key())
+		attempt := w.list()[0]
+		poor, region := w.addPoorReplica()
+		ctx, stop := context.WithCancel(w.ctx)
+		DeferCleanup(stop)
+		const many = 8
+		for range many {
+			go func() { _ = region.Budget.Wait(ctx, runcommand.PriorityRecovery) }()
+		}
+		waitsAt(region, runcommand.PriorityRecovery, many)
+		result, err := poor.remediations.Reconcile(w.ctx, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(&attempt)})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(Equal(time.Second), "it does not wait")
+		Expect(w.list()[0].Status.Commands).To(BeEmpty())
+	})
+
 	It("the time in which nodes have to answer begins with the send", func() {
 		w := newWorld(1)
 		poor, region := w.addPoorReplica()
