@@ -118,8 +118,15 @@ func (r *report) incidents(out *strings.Builder) {
 		if i.calls > 0 {
 			calls = figure(i.calls / float64(i.killed))
 		}
-		t.add(res.row.name, figure(float64(i.killed)), figure(float64(i.recovered)), seconds(quantile(i.latencies, 50)),
-			seconds(quantile(i.latencies, 99)), seconds(quantile(i.latencies, 100)), median, worst, calls)
+		cells := []string{res.row.name, figure(float64(i.killed)), figure(float64(i.recovered))}
+		for _, percent := range []int{50, 99, 100} {
+			if len(i.latencies) == 0 {
+				cells = append(cells, "-")
+			} else {
+				cells = append(cells, seconds(quantile(i.latencies, percent)))
+			}
+		}
+		t.add(append(cells, median, worst, calls)...)
 	}
 	t.write(out)
 }

@@ -78,7 +78,7 @@ func brokenRows() []*row {
 		offlineRow(10_000, 100, ssmlocal.Undeliverable, "Undeliverable"),
 		offlineRow(200, 10, ssmlocal.Undeliverable, "Undeliverable"),
 		{name: "10,000 down at once", factor: 10, policies: 1, nodes: 10_000, phases: []phase{
-			settle, allDown, steady(rounds/2, 0), statusSize, frugal}},
+			settle, allDown, measured(rounds / 2), statusSize, frugal}},
 		{name: "1,000 policies of 10, 5 calls a second", factor: 6, policies: 1_000, nodes: 10, rate: 5, phases: []phase{throttled}},
 		{name: "1,000 down at once, maxConcurrent 1,000, 20 calls a second", factor: 2, policies: 1, nodes: 1_000, rate: 20,
 			phases: []phase{settle, mass}, spec: func(spec *v1alpha1.RemediationPolicySpec) {

@@ -79,9 +79,8 @@ const fewRounds = 5
 // leastOnTime is how many of a hundred rounds have to be made in time. One may lie across the end of what is measured.
 const leastOnTime = 90
 
-// steady measures so many rounds of a healthy fleet, or fewer with -bounded. Each may make so many calls at most, or 0 for
-// any number.
-func steady(rounds int, limit float64) phase {
+// measured measures so many rounds, or fewer with -bounded.
+func measured(rounds int) phase {
 	return func(ctx context.Context, r *run) error {
 		span := time.Duration(rounds) * period
 		if r.bounded {
@@ -99,12 +98,23 @@ func steady(rounds int, limit float64) phase {
 			return err
 		}
 		r.result.steady = s
-		if limit > 0 {
-			r.result.atMost("SSM calls a round", s.perRound(s.allCalls()), limit, "", counted)
-		}
 		r.result.atLeast("rounds that were made, of those due", 100*s.onTime(), leastOnTime, "%", timed)
 		if len(s.writes) > 0 {
 			r.result.tell("writes to the API server, by resource", "%s", countsOf(s.writes))
+		}
+		return nil
+	}
+}
+
+// steady measures so many rounds of a fleet to which nothing happens. Each may make so many calls at most, or 0 for any number.
+func steady(rounds int, limit float64) phase {
+	return func(ctx context.Context, r *run) error {
+		if err := measured(rounds)(ctx, r); err != nil {
+			return err
+		}
+		s := r.result.steady
+		if limit > 0 {
+			r.result.atMost("SSM calls a round", s.perRound(s.allCalls()), limit, "", counted)
 		}
 		// What is written at the beginning of an interval and at its end is one write more.
 		allowed := float64(r.row.policies) * (1 + time.Minute.Seconds()/s.span.Seconds())
@@ -138,7 +148,13 @@ func (s *steadyResult) allWrites() float64 {
 	return sum
 }
 
-func (s *steadyResult) perRound(count float64) float64 { return count / max(s.rounds, 1) }
+// perRound is a count by round of probes. Where none was made at all, everything was for naught, and stands for one.
+func (s *steadyResult) perRound(count float64) float64 {
+	if s.rounds == 0 {
+		return count
+	}
+	return count / s.rounds
+}
 
 // onTime is how many of the rounds were made that should have been.
 func (s *steadyResult) onTime() float64 { return s.rounds * period.Seconds() / s.span.Seconds() }
