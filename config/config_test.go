@@ -130,7 +130,7 @@ func TestSamples(t *testing.T) {
 	output, err := cluster.Kubectl(t.Context(), "", "apply", "--validate=strict", "-n", cluster.NewNamespace(t),
 		"-k", "config/samples")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(strings.Count(output, " created")).To(Equal(8), output)
+	g.Expect(strings.Count(output, " created")).To(Equal(9), output)
 }
 
 func remediation(namespace string) *v1alpha1.Remediation {

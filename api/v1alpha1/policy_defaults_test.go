@@ -24,7 +24,7 @@ func TestPolicyDefaults(t *testing.T) {
 	want.Mode = v1alpha1.ModeEnforce
 	want.Probe = v1alpha1.ProbeSpec{
 		PeriodSeconds: 30, TimeoutSeconds: 10, FailureThreshold: 2, ConfirmSeconds: 5, SuccessThreshold: 1,
-		StartupGraceSeconds: new(int32(300)),
+		StartupGraceSeconds: new(int32(300)), Mode: v1alpha1.ProbeInterval, WatchSeconds: 300,
 	}
 	want.Recovery.StableSeconds = 600
 	want.Limits = v1alpha1.LimitsSpec{

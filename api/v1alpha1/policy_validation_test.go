@@ -90,9 +90,9 @@ func TestPolicyAccepted(t *testing.T) {
 		"process, many lines":   `{"spec":{"process":{"systemdUnit":null,"command":"#!/bin/bash\nset -e\n\ttrue\n"}}}`,
 
 		"probe, smallest": `{"spec":{"probe":{"periodSeconds":10,"timeoutSeconds":1,"failureThreshold":1,"confirmSeconds":1,
-			"successThreshold":1,"startupGraceSeconds":0}}}`,
+			"successThreshold":1,"startupGraceSeconds":0,"mode":"Interval","watchSeconds":60}}}`,
 		"probe, largest": `{"spec":{"probe":{"periodSeconds":86400,"timeoutSeconds":300,"failureThreshold":100,
-			"confirmSeconds":3600,"successThreshold":100,"startupGraceSeconds":86400}}}`,
+			"confirmSeconds":3600,"successThreshold":100,"startupGraceSeconds":86400,"mode":"Watch","watchSeconds":3600}}}`,
 		"probe, time-out of a period": `{"spec":{"probe":{"periodSeconds":20,"timeoutSeconds":20}}}`,
 
 		"limits, smallest": `{"spec":{"limits":{"attempts":1,"windowSeconds":60,"backoffSeconds":1,"backoffMaxSeconds":1,
@@ -196,6 +196,7 @@ var rejectedPolicies = map[string]refusal{
 	"a NUL in the check":   {`{"spec":{"process":{"systemdUnit":null,"command":"a\u0000b"}}}`, "spec.process.command", nul},
 	"a check of 8193":      {`{"spec":{"process":{"systemdUnit":null,"command":` + quoted(8193) + `}}}`, "spec.process.command", "may not be more than 8192 bytes"},
 	"time-out over period": {`{"spec":{"probe":{"timeoutSeconds":31}}}`, "spec.probe", "timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"},
+	"an unknown probe":     {`{"spec":{"probe":{"mode":"Stream"}}}`, "spec.probe.mode", `supported values: "Interval", "Watch"`},
 
 	"maxConcurrent 0":     {`{"spec":{"limits":{"maxConcurrent":0}}}`, "spec.limits.maxConcurrent", badCount},
 	"maxConcurrent -1":    {`{"spec":{"limits":{"maxConcurrent":-1}}}`, "spec.limits.maxConcurrent", badCount},
@@ -228,6 +229,7 @@ func TestPolicyNumbersRejected(t *testing.T) {
 		"spec.probe.confirmSeconds":                  {1, 3600},
 		"spec.probe.successThreshold":                {1, 100},
 		"spec.probe.startupGraceSeconds":             {0, 86400},
+		"spec.probe.watchSeconds":                    {60, 3600},
 		"spec.recovery.stableSeconds":                {1, 604800},
 		"spec.recovery.steps[0].timeoutSeconds":      {1, 3600},
 		"spec.recovery.steps[0].verifySeconds":       {0, 3600},

@@ -90,6 +90,26 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"
 type ProbeSpec struct {
+	// mode is Interval, or Watch to have each probe stay on the node and report
+	// the moment that the process is down: detection takes seconds, and there
+	// are fewer commands by about watchSeconds / periodSeconds. It keeps one of
+	// the 5 workers busy on which the agent of a node runs commands, so at most
+	// one policy watches a node at a time; the others look once a period, as
+	// with Interval. Defaults to Interval.
+	// +kubebuilder:default=Interval
+	// +optional
+	Mode ProbeMode `json:"mode,omitempty"`
+
+	// watchSeconds is how long a probe stays on the node in mode Watch before
+	// it is renewed, in seconds. It looks every 2 s, and when the process is
+	// down once a second, until failureThreshold looks in a row found it down.
+	// Defaults to 300.
+	// +kubebuilder:default=300
+	// +kubebuilder:validation:Minimum=60
+	// +kubebuilder:validation:Maximum=3600
+	// +optional
+	WatchSeconds int32 `json:"watchSeconds,omitempty"`
+
 	// periodSeconds is the time between two probes of an instance, in seconds.
 	// Defaults to 30.
 	// +kubebuilder:default=30
@@ -139,6 +159,18 @@ type ProbeSpec struct {
 	// +optional
 	StartupGraceSeconds *int32 `json:"startupGraceSeconds,omitempty"`
 }
+
+// ProbeMode says how long a probe looks.
+//
+// +kubebuilder:validation:Enum=Interval;Watch
+type ProbeMode string
+
+const (
+	// ProbeInterval looks once every periodSeconds.
+	ProbeInterval ProbeMode = "Interval"
+	// ProbeWatch stays on the node for watchSeconds, and looks all the time.
+	ProbeWatch ProbeMode = "Watch"
+)
 
 // Health is what a probe found out about the process on one instance.
 //
