@@ -6,6 +6,9 @@
 //
 //	probe:     examine ─▶ verdict line ─▶ sweep up directories of earlier probes
 //
+//	watch:     examine ─▶ healthy, and nobody else watches the node? ─▶ sweep ─▶ examine again and again, for as long as it is
+//	           healthy and the time is not over ─▶ verdict line; otherwise as a probe
+//
 //	recovery:  started ─▶ not run before? ─▶ in time? ─▶ lock ─▶ examine ─▶ evidence, and examine again when that took long
 //	           ─▶ probed ─▶ in time? ─▶ marker ─┬─▶ command:  acting ─▶ it runs ─▶ acted ─▶ look until healthy (verified) ─▶ done
 //	                                            ├─▶ reboot:   acting ─▶ it is ordered ─▶ done Rebooting, the lock is kept

@@ -74,7 +74,7 @@ func (r Recovery) addTo(s *script) error {
 	if err := r.Check.addTo(s); err != nil {
 		return err
 	}
-	s.add("locked.sh", "lock.sh")
+	s.add("claim.sh", "locked.sh", "lock.sh")
 	if err := errors.Join(r.addEvidence(s), r.addStep(s)); err != nil {
 		return err
 	}

@@ -35,14 +35,16 @@ func TestScriptSizes(t *testing.T) {
 		c := check(processes[i])
 		probe, err := ProbeScript(c, testBinding)
 		g.Expect(err).NotTo(HaveOccurred())
+		watch, err := WatchScript(c, Watch{Duration: time.Minute, Threshold: 2}, testBinding)
+		g.Expect(err).NotTo(HaveOccurred())
 		verify, err := VerifyScript(c, testUID, testBinding, false)
 		g.Expect(err).NotTo(HaveOccurred())
 		command := recovery(c, "systemctl restart httpd")
-		scripts := []string{probe, verify, recoveryOf(command), "", recoveryOf(document(c)), recoveryOf(reboot(c))}
+		scripts := []string{probe, watch, verify, recoveryOf(command), "", recoveryOf(document(c)), recoveryOf(reboot(c))}
 		command.Evidence = []v1alpha1.ShellCommand{"systemctl status httpd"}
-		scripts[3] = recoveryOf(command)
+		scripts[4] = recoveryOf(command)
 		fmt.Fprintf(&sizes, "%-11s", way)
-		for i, name := range []string{"probe", "verify", "command", "with evidence", "document", "reboot"} {
+		for i, name := range []string{"probe", "watch", "verify", "command", "with evidence", "document", "reboot"} {
 			g.Expect(scripts[i]).To(HavePrefix("# ssm-remediator "))
 			g.Expect(strings.Count(scripts[i], "\n#")).To(BeZero(), "no comment travels but the first line")
 			fmt.Fprintf(&sizes, "  %s %d", name, len(scripts[i]))

@@ -19,6 +19,9 @@ var ErrNoVerdict = errors.New("the node printed no verdict of this command")
 
 const kindProbed = "probed"
 
+// maxFailures is the highest probe.failureThreshold that the API allows.
+const maxFailures = 100
+
 var (
 	reasonForm = regexp.MustCompile(`^[A-Z][A-Za-z]{0,62}$`)
 	bootIDForm = regexp.MustCompile(`^[0-9a-f-]{1,36}$`)
@@ -37,9 +40,15 @@ type Verdict struct {
 	BootID string
 	// Uptime is the time since boot, to the second.
 	Uptime time.Duration
+	// Failures is how many looks in a row found the process down when it is Unhealthy, at least 1, and 0 otherwise. A watch
+	// looks several times; it may end before its Threshold because its Duration was over.
+	Failures int32
+	// Busy tells of a watch that looked once, as a probe does, because another one watches the node, or because the node
+	// cannot note down which one does.
+	Busy bool
 }
 
-// ReadVerdict reads the verdict from the output of a probe whose Comment was binding. There has to be exactly one line
+// ReadVerdict reads the verdict from the output of a probe or a watch whose Comment was binding. There has to be exactly one line
 // that is bound to it, and it has to be whole: anything else is an error, ErrNoVerdict when there is no such line.
 func ReadVerdict(output, binding string) (Verdict, error) {
 	if err := checkBinding(binding); err != nil {
@@ -98,5 +107,29 @@ func (l line) verdict() (*Verdict, error) {
 		return nil, fmt.Errorf("reading the %s line: uptime is %q", l.kind, l.values["uptime"])
 	}
 	v.Uptime = time.Duration(up) * time.Second
+	if err := l.addWatch(&v); err != nil {
+		return nil, err
+	}
 	return &v, nil
+}
+
+// addWatch reads what a watch says besides, which is nothing for most of them.
+func (l line) addWatch(v *Verdict) error {
+	if v.Health == v1alpha1.HealthUnhealthy {
+		v.Failures = 1
+	}
+	if text, ok := l.values["failures"]; ok {
+		n, known, err := l.number("failures")
+		if err != nil || !known || n < 1 || n > maxFailures || v.Health != v1alpha1.HealthUnhealthy {
+			return fmt.Errorf("reading the %s line: it is %s with failures %q", l.kind, v.Health, text)
+		}
+		v.Failures = int32(n)
+	}
+	if text, ok := l.values["watch"]; ok {
+		if text != "busy" || v.Health != v1alpha1.HealthHealthy {
+			return fmt.Errorf("reading the %s line: it is %s with watch %q", l.kind, v.Health, text)
+		}
+		v.Busy = true
+	}
+	return nil
 }

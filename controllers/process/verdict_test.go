@@ -24,7 +24,7 @@ func TestReadVerdict(t *testing.T) {
 	g := NewWithT(t)
 	want := Verdict{
 		Health: v1alpha1.HealthUnhealthy, Reason: ReasonProcessNotRunning, Message: "it is down",
-		NodeTime: time.Unix(1700000000, 0).UTC(), BootID: testBoot, Uptime: 4242 * time.Second,
+		NodeTime: time.Unix(1700000000, 0).UTC(), BootID: testBoot, Uptime: 4242 * time.Second, Failures: 1,
 	}
 	for name, output := range map[string]string{
 		"as printed":              verdictLine + "\n",
@@ -46,6 +46,22 @@ func TestReadVerdictOfANodeThatDoesNotKnow(t *testing.T) {
 	v, err := ReadVerdict(protocol+" "+testBinding+" probed time=- health=Unknown reason=MissingTool boot=- uptime=- msg=", testBinding)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(v).To(Equal(Verdict{Health: v1alpha1.HealthUnknown, Reason: ReasonMissingTool}))
+}
+
+func TestReadVerdictOfAWatch(t *testing.T) {
+	for words, want := range map[string]Verdict{
+		"health=Unhealthy failures=3":   {Health: v1alpha1.HealthUnhealthy, Failures: 3},
+		"health=Unhealthy failures=100": {Health: v1alpha1.HealthUnhealthy, Failures: 100},
+		"health=Unhealthy":              {Health: v1alpha1.HealthUnhealthy, Failures: 1},
+		"health=Healthy watch=busy":     {Health: v1alpha1.HealthHealthy, Busy: true},
+		"health=Healthy":                {Health: v1alpha1.HealthHealthy},
+		"health=Held":                   {Health: v1alpha1.HealthHeld},
+	} {
+		want.Reason = "Any"
+		v, err := ReadVerdict(protocol+" a probed time=- reason=Any boot=- uptime=- "+words+" msg=", "a")
+		NewWithT(t).Expect(err).NotTo(HaveOccurred(), words)
+		NewWithT(t).Expect(v).To(Equal(want), words)
+	}
 }
 
 func TestReadVerdictNeverGuesses(t *testing.T) {
@@ -80,6 +96,12 @@ func TestReadVerdictNeverGuesses(t *testing.T) {
 		"hostile boot":       replace(testBoot, "../x"),
 		"no uptime":          replace("uptime=4242 ", ""),
 		"long uptime":        replace("4242", "999999999999"),
+		"no failures":        replace("uptime=", "failures=0 uptime="),
+		"unknown failures":   replace("uptime=", "failures=- uptime="),
+		"many failures":      replace("uptime=", "failures=101 uptime="),
+		"failures of others": strings.Replace(replace("uptime=", "failures=2 uptime="), "Unhealthy", "Healthy", 1),
+		"busy and unhealthy": replace("uptime=", "watch=busy uptime="),
+		"another watch":      strings.Replace(replace("uptime=", "watch=x uptime="), "Unhealthy", "Healthy", 1),
 		"cut before message": strings.TrimSuffix(verdictLine, "msg=it is down"),
 		"cut within a word":  verdictLine[:len(protocol)+len(testBinding)+40],
 	} {
@@ -106,6 +128,8 @@ func FuzzReadVerdict(f *testing.F) {
 	f.Add(verdictLine+"\n"+verdictLine, testBinding)
 	f.Add(strings.Replace(verdictLine, "4242", "-", 1), testBinding)
 	f.Add(protocol+" a probed msg=", "a")
+	f.Add(strings.Replace(verdictLine, "uptime=", "failures=2 uptime=", 1), testBinding)
+	f.Add(protocol+" a probed time=- health=Healthy reason=Any boot=- uptime=- watch=busy msg=", "a")
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, output, binding string) {
 		v, err := ReadVerdict(output, binding)
@@ -120,5 +144,7 @@ func FuzzReadVerdict(f *testing.F) {
 		g.Expect(v.Reason).To(MatchRegexp(`^[A-Z][A-Za-z]*$`))
 		g.Expect(v.Message).To(BeElementOf(Printable(v.Message, maxMessageBytes, "")))
 		g.Expect(v.Uptime).To(BeNumerically(">=", 0))
+		g.Expect(v.Failures >= 1 && v.Failures <= maxFailures).To(Equal(v.Health == v1alpha1.HealthUnhealthy))
+		g.Expect(v.Busy && v.Health != v1alpha1.HealthHealthy).To(BeFalse())
 	})
 }

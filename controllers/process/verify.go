@@ -21,7 +21,7 @@ func VerifyScript(c Check, uid, binding string, last bool) (string, error) {
 	if err := errors.Join(checkBinding(binding), checkUID(uid), c.addTo(&s)); err != nil {
 		return "", fmt.Errorf("making the verify script: %w", err)
 	}
-	s.add("sweep.sh", "locked.sh", "verify.sh")
+	s.add("sweep.sh", "claim.sh", "locked.sh", "verify.sh")
 	text, err := s.render()
 	if err != nil {
 		return "", fmt.Errorf("making the verify script: %w", err)

@@ -4,19 +4,7 @@
 # Who holds the node's lock (lock.sh), and giving it back.
 # shellcheck disable=SC2034,SC2154
 
-mine=''
 by=''
-
-# highest sets number, 0 when there is none.
-highest() {
-  number=0
-  for path in "$run/lock"/*; do
-    case ${path##*/} in
-      *[!0-9]* | '' | 0*) ;;
-      *) [ "${path##*/}" -le "$number" ] || number=${path##*/} ;;
-    esac
-  done
-}
 
 # engaged tells whether the lock of that number is held, and sets by and owner. One that cannot be read is.
 engaged() {
@@ -33,7 +21,5 @@ engaged() {
 }
 
 unlock() {
-  [ -n "$mine" ] || return 0
-  echo released >"$work/released" && mv -f -- "$work/released" "$run/lock/$mine"
-  mine=''
+  give_back "$run/lock"
 }

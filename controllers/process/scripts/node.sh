@@ -44,9 +44,10 @@ verdict() {
   message=$3
 }
 
+# say_verdict KIND [WORDS]
 say_verdict() {
   clock
-  say "$1" "health=$health reason=$reason boot=$boot uptime=$up msg=$(printf '%.200s' "$message")"
+  say "$1" "health=$health reason=$reason boot=$boot uptime=$up ${2-}msg=$(printf '%.200s' "$message")"
 }
 
 # examine gives the verdict. What makes the look itself worthless comes first (wrong system, missing tools, a container);

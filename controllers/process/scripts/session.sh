@@ -3,14 +3,14 @@
 
 # Running what the user wrote: in a session of its own, for a limited time, with its output drained.
 #
-#   this script ── watcher (ends the session when the time is up)
+#   this script ── timer (ends the session when the time is up)
 #        │
 #        ├── leader of a session ── sh -c COMMAND ── stdout, stderr ──▶ pipe ──▶ drainer, in a session of its own:
 #        ╵                                                                  keeps the beginning, swallows the rest
 #
 # What COMMAND leaves behind outlives this script, and the kill of its process group, and so does the drainer for as long
 # as someone writes: no SIGPIPE, no full disk. Neither holds this script's output, so that the SSM command ends at once.
-# The watcher dies with this script when the agent kills the group: what then still runs is not ended by anyone, which is
+# The timer dies with this script when the agent kills the group: what then still runs is not ended by anyone, which is
 # why a recovery that was killed keeps its lock.
 #
 # COMMAND is not started with `&`, because a shell makes such processes ignore SIGINT and SIGQUIT for good.
@@ -45,12 +45,12 @@ in_session() {
     6>&- 7>&- 9<&- &
   drainer=$!
   exec 6>&- 9<&-
-  # With exec, because a shell that redirects a function keeps what it had, and the watcher may outlive this script.
+  # With exec, because a shell that redirects a function keeps what it had, and the timer may outlive this script.
   (
     exec </dev/null >/dev/null 2>&1 7>&-
-    watch "$1"
+    time_out "$1"
   ) &
-  watcher=$!
+  timer=$!
   # The leader does not become the command: busybox sh, which ignores SIGQUIT for itself, would pass that on. The standard
   # error of shells that only wait goes nowhere, because they comment on how a command ended; this one is not redirected
   # itself, which dash would do for a command that it runs. The blank keeps a leading - from being an option.
@@ -66,16 +66,16 @@ exit $?' sh "$files/leader" "$3" "$4" "$mark" </dev/null >&7 2>&1 7>&-)
     exit_code=$?
   } 2>/dev/null
   exec 7>&-
-  # Either this or the watcher takes the directory away, and so decides which came first: the end or the time-out. The
-  # watcher sees within a second that it is gone. A signal could be lost while the watcher starts.
+  # Either this or the timer takes the directory away, and so decides which came first: the end or the time-out. The
+  # timer sees within a second that it is gone. A signal could be lost while the timer starts.
   if ! rmdir "$files/running" 2>/dev/null; then
-    wait "$watcher"
+    wait "$timer"
     timed_out=1
   fi
 }
 
-# watch SECONDS ends the session when they have passed.
-watch() {
+# time_out SECONDS ends the session when they have passed.
+time_out() {
   clock
   begun=$up
   while [ $((up - begun)) -lt "$1" ]; do

@@ -20,7 +20,7 @@ verify() {
 # release gives back the lock if it is that of SR_UID. That of a reboot is not: the boot ends it.
 release() {
   clock
-  highest
+  highest "$run/lock"
   [ "$number" -gt 0 ] && engaged && [ "$by" = "$SR_UID" ] || return 0
   mkdir -p "$work" 2>/dev/null || return 0
   mine=$number
