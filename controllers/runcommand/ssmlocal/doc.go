@@ -16,8 +16,8 @@
 //
 // Time comes from an injected clock, and what it changes is worked out when somebody looks: each call first replays, in
 // order, the events that have become due (a delivery, the end of a scripted execution, a time-out). So a stepped clock
-// gives the same answers every time, and ten thousand scripted instances need no goroutine. Only Local runners have
-// goroutines of their own.
+// gives the same answers every time, and ten thousand scripted instances need no goroutine. What may end at any time tells
+// the server when something happens to it (Forecast). Only Local runners have goroutines of their own.
 //
 // Where AWS's texts leave a rule open, the comment at the rule says what was chosen.
 package ssmlocal

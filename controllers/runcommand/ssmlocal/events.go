@@ -51,10 +51,12 @@ func (s *Server) schedule(at time.Time, do func()) {
 // advance replays the events up to now, and forgets what is older than the retention. A clock that was set back changes
 // nothing.
 func (s *Server) advance(now time.Time) {
+	s.hear()
 	for s.events.Len() > 0 && !s.events.queue[0].at.After(now) {
 		due := heap.Pop(&s.events).(event)
 		s.now = due.at
 		due.do()
+		s.hear()
 	}
 	if now.After(s.now) {
 		s.now = now

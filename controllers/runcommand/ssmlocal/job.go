@@ -24,6 +24,8 @@ type job struct {
 	// results are of the steps so far: the last one may be running.
 	results []result
 	runs    int
+	// expected numbers the outcomes that a Scripted runner has given. The last one counts.
+	expected int
 	// cancel, when set, ends a running step; complete is called all the same.
 	cancel func()
 	// gone is closed when the processes of a Local runner have ended; nil for others.

@@ -19,6 +19,8 @@ type Outcome struct {
 	Killed func(at time.Time)
 	// Reboot makes the node go down and come up again.
 	Reboot *Reboot
+	// Forecast is set when what happens to the node may still change the outcome.
+	Forecast *Forecast
 }
 
 // Reboot is how long a node is gone: its agent stops with all that it runs (ScriptsDie), and starts again later.
@@ -46,6 +48,16 @@ func (f Scripted) start(s *Server, j *job, e Execution) {
 	if o.Reboot != nil {
 		s.scheduleReboot(j.instance, *o.Reboot)
 	}
+	s.expect(j, e, o)
+	if o.Forecast != nil {
+		s.follow(j, e, o.Forecast)
+	}
+}
+
+// expect has an outcome come about, unless another one is expected by then.
+func (s *Server) expect(j *job, e Execution, o Outcome) {
+	j.expected++
+	this := j.expected
 	end := ending{code: o.ExitCode, stdout: o.Stdout, stderr: o.Stderr}
 	if o.Delay > e.Timeout {
 		o.Delay = e.Timeout
@@ -58,9 +70,16 @@ func (f Scripted) start(s *Server, j *job, e Execution) {
 	}
 	j.cancel = func() {
 		killed()
-		s.complete(j, ending{cancelled: true, stdout: o.Stdout, stderr: o.Stderr})
+		cut := ending{cancelled: true}
+		if o.Forecast == nil {
+			cut.stdout, cut.stderr = o.Stdout, o.Stderr
+		}
+		s.complete(j, cut)
 	}
-	s.schedule(s.now.Add(o.Delay), func() {
+	s.schedule(s.notPast(e.Start.Add(o.Delay)), func() {
+		if j.expected != this {
+			return
+		}
 		if end.timedOut && !j.ended {
 			killed()
 		}

@@ -70,6 +70,7 @@ type Server struct {
 	// now is the time up to which events were replayed; while one is replayed it is the time of that event.
 	now       time.Time
 	events    events
+	news      news
 	instances map[string]*instance
 	// ids are the keys of instances in order.
 	ids []string
