@@ -39,3 +39,23 @@ func BenchmarkRecovery(b *testing.B) {
 		n.run(ssmlocal.Execution{Script: script, Comment: comment, Start: start, Timeout: time.Minute})
 	}
 }
+
+// BenchmarkWatch is a watch of five minutes on one node of 10,000, which is told once that the process has died.
+func BenchmarkWatch(b *testing.B) {
+	nodes := make([]*Node, 10_000)
+	for i := range nodes {
+		nodes[i] = New(ID(i), noon, &Ledger{})
+	}
+	script, comment, _ := watchOf(byFile(), 5*time.Minute, 2)(NewWithT(b), noon)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		n, start := nodes[i%len(nodes)], noon.Add(time.Duration(i/len(nodes))*time.Hour)
+		n.Start(start)
+		o := n.run(ssmlocal.Execution{Script: script, Comment: comment, Start: start, Timeout: time.Hour})
+		n.Fail(start.Add(time.Minute))
+		o = o.Forecast.Renew(start.Add(time.Minute))
+		if o.ExitCode != 1 {
+			b.Fatal(o.Stdout)
+		}
+	}
+}

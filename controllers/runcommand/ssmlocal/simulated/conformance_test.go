@@ -4,6 +4,7 @@
 package simulated
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,6 +89,20 @@ func verify(uid string, last bool) sent {
 		script, err := process.VerifyScript(byFile(), uid, binding, last)
 		g.Expect(err).NotTo(HaveOccurred())
 		return script, binding, verdictReader(g, binding)
+	}
+}
+
+// watchOf is a watch of a time, read as a probe, and what else its verdict says.
+func watchOf(c process.Check, duration time.Duration, threshold int32) sent {
+	return func(g *WithT, _ time.Time) (string, string, func(string) string) {
+		const binding = "probe/2"
+		script, err := process.WatchScript(c, process.Watch{Duration: duration, Threshold: threshold}, binding)
+		g.Expect(err).NotTo(HaveOccurred())
+		return script, binding, func(output string) string {
+			v, err := process.ReadVerdict(output, binding)
+			g.Expect(err).NotTo(HaveOccurred(), output)
+			return fmt.Sprintf("%s/%s failures=%d busy=%v", v.Health, v.Reason, v.Failures, v.Busy)
+		}
 	}
 }
 

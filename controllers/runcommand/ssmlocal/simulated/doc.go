@@ -14,5 +14,8 @@
 // they come about, seen by others only from then on, and taken back when the script is ended before (Outcome.Killed) or the
 // node goes down.
 //
+// A watch is the one script whose end depends on what is still to happen. Its Outcome is a forecast: the node tells the server
+// of each change, and the server asks again. Of the looks of a watch only those are played that may find something.
+//
 // That the model says what the scripts say is tested against the scripts themselves, on a real machine.
 package simulated

@@ -30,7 +30,8 @@ const (
 // at a time on the server's clock, which may be still to come; what is told for a time that is over happens now.
 //
 // A report is made up when its script starts: it knows what is scheduled by then, but nothing that is made to happen to the
-// node while it runs. The node itself is as it should be at every time.
+// node while it runs. A watch is different: it sees whatever happens while it is in flight. The node itself is as it should
+// be at every time.
 type Node struct {
 	id     string
 	ledger *Ledger
@@ -42,6 +43,8 @@ type Node struct {
 	lock    lock
 	// ran are the recoveries of which there is a marker.
 	ran map[string]*plan
+	// watch is the last one that has stayed on the node, until it is known to have ended.
+	watch *watch
 
 	agent     Agent
 	verdict   *Verdict
@@ -90,7 +93,7 @@ func (n *Node) SetBoot(b Boot) {
 // Tell makes the node give a verdict, whatever the process is like, until Untell. Where in the scripts it is given follows
 // from its reason: a hold file, for example, means nothing to the looks after a step.
 func (n *Node) Tell(v Verdict) {
-	defer n.locked()()
+	defer n.changing(time.Time{})()
 	n.verdict = &v
 }
 
@@ -101,7 +104,7 @@ func (n *Node) Hold(reason string) {
 
 // Untell ends Tell and Hold.
 func (n *Node) Untell() {
-	defer n.locked()()
+	defer n.changing(time.Time{})()
 	n.verdict = nil
 }
 
@@ -117,7 +120,7 @@ func (n *Node) Start(at time.Time) { n.happens(at, turn(Running)) }
 // GoDown takes the node down at a time, and it comes up again as told. What scripts had not begun to do by then is not done.
 // The server learns of it by Fleet.Connect.
 func (n *Node) GoDown(at time.Time, b Boot) {
-	defer n.locked()()
+	defer n.changing(at)()
 	n.schedule(change{at: at, apply: goDown(b)})
 	for _, p := range n.ran {
 		if p.acts.After(at) {
@@ -128,7 +131,7 @@ func (n *Node) GoDown(at time.Time, b Boot) {
 
 // Seize lets a recovery of another uid hold the node's lock from a time on, for so long.
 func (n *Node) Seize(at time.Time, uid string, d time.Duration) {
-	defer n.locked()()
+	defer n.changing(at)()
 	n.lock.take(n.stateAt(at), uid, int64(d/time.Second))
 }
 
@@ -162,6 +165,12 @@ func (n *Node) LockedBy(at time.Time) string {
 	return n.lock.owner
 }
 
+// Watched tells whether a watch has its place on the node at a time, as far as that is known now.
+func (n *Node) Watched(at time.Time) bool {
+	defer n.locked()()
+	return n.watched(at)
+}
+
 // Ran tells whether the node has the marker of a recovery at a time.
 func (n *Node) Ran(uid string, at time.Time) bool {
 	defer n.locked()()
@@ -178,8 +187,20 @@ func (n *Node) locked() (unlock func()) {
 	return n.mu.Unlock
 }
 
+// changing lets the node change from a time on; zero is now.
+func (n *Node) changing(at time.Time) (unlock func()) {
+	n.mu.Lock()
+	watch := n.watch
+	return func() {
+		if watch != nil {
+			watch.forecast.Changed(at)
+		}
+		n.mu.Unlock()
+	}
+}
+
 func (n *Node) happens(at time.Time, apply func(*state)) {
-	defer n.locked()()
+	defer n.changing(at)()
 	n.schedule(change{at: at, apply: apply})
 }
 
@@ -192,7 +213,10 @@ func (n *Node) stateAt(at time.Time) state {
 
 // run plays an execution from its start to its end.
 func (n *Node) run(e ssmlocal.Execution) ssmlocal.Outcome {
-	defer n.locked()()
+	defer n.changing(e.Start)()
+	if n.watch != nil {
+		n.watch.reach(e.Start)
+	}
 	n.changes = n.now.advance(n.changes, e.Start)
 	if n.agent == Silent || n.now.off {
 		return ssmlocal.Outcome{NoAnswer: true}
@@ -200,28 +224,33 @@ func (n *Node) run(e ssmlocal.Execution) ssmlocal.Outcome {
 	r := &run{
 		node: n, execution: e, now: n.now.at, limit: e.Start.Add(e.Timeout), plan: &plan{boot: n.now.boot},
 	}
-	if err := r.play(); err != nil {
+	o, err := r.play()
+	if err != nil {
 		return ssmlocal.Outcome{ExitCode: exitNotRunnable, Stderr: err.Error()}
 	}
-	o := r.outcome()
 	o.NoAnswer = n.agent == Mute
 	return o
 }
 
 // play runs what the execution brings. The error is that of a script of ours that cannot be read.
-func (r *run) play() (err error) {
+func (r *run) play() (o ssmlocal.Outcome, err error) {
 	if !isOurs(r.execution.Script) {
 		r.document()
-		return nil
+		return r.outcome(), nil
 	}
 	if r.script, err = parse(r.execution.Script); err != nil {
-		return err
+		return o, err
 	}
 	r.plan.uid = r.script.parameters["SR_UID"]
-	if r.script.recovery {
+	switch {
+	case r.script.recovery:
 		r.recover()
-	} else {
+	case r.script.watch:
+		if w := r.watch(); w != nil {
+			return w.outcome(), nil
+		}
+	default:
 		r.probe()
 	}
-	return nil
+	return r.outcome(), nil
 }

@@ -38,7 +38,10 @@ func (n *Node) carryOut(p *plan) {
 
 // interrupt ends the script of a plan at a time.
 func (n *Node) interrupt(p *plan, at time.Time) {
-	defer n.locked()()
+	defer n.changing(at)()
+	if n.watch != nil && n.watch.plan == p {
+		n.watch.forget()
+	}
 	if n.lock.releasedBy == p && n.lock.released.After(at) {
 		n.lock.release(time.Time{}, nil)
 	}

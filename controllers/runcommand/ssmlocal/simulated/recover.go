@@ -94,7 +94,7 @@ func (r *recovery) compare() bool {
 	if r.verdict.Health == v1alpha1.HealthUnhealthy && !r.gather() {
 		return false
 	}
-	r.sayVerdict("probed")
+	r.sayVerdict("probed", "")
 	switch r.verdict.Health {
 	case v1alpha1.HealthUnhealthy:
 		return true
@@ -220,7 +220,7 @@ func (r *recovery) verify() bool {
 			return false
 		}
 	}
-	r.sayVerdict("verified")
+	r.sayVerdict("verified", "")
 	return true
 }
 

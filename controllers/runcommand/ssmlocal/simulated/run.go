@@ -49,6 +49,7 @@ type run struct {
 	ending          ending
 	exit            int
 	reboot          *ssmlocal.Reboot
+	forecast        *ssmlocal.Forecast
 }
 
 // state is how the node is where the run has come to.
@@ -89,10 +90,11 @@ func (r *run) say(kind, words string) {
 	fmt.Fprintf(&r.report, "%s %s %s time=%d %s\n", protocol, r.script.parameters["SR_BINDING"], kind, r.date(), words)
 }
 
-func (r *run) sayVerdict(kind string) {
+// sayVerdict prints the verdict, with what else there is to say of it, if anything.
+func (r *run) sayVerdict(kind, words string) {
 	s := r.state()
-	r.say(kind, fmt.Sprintf("health=%s reason=%s boot=%s uptime=%d msg=%.200s",
-		r.verdict.Health, r.verdict.Reason, r.node.bootID(s.boot), s.uptime(), r.verdict.Message))
+	r.say(kind, fmt.Sprintf("health=%s reason=%s boot=%s uptime=%d %smsg=%.200s",
+		r.verdict.Health, r.verdict.Reason, r.node.bootID(s.boot), s.uptime(), words, r.verdict.Message))
 }
 
 // print prints the beginning of what a command of a user has printed.
@@ -108,14 +110,19 @@ func (r *run) probe() {
 		return
 	}
 	healthy := r.verdict.Health == v1alpha1.HealthHealthy
-	if !healthy {
-		r.exit = 1
-	}
 	uid, last := r.script.parameters["SR_UID"], r.script.parameters["SR_LAST"] != ""
 	if (healthy || last) && uid != "" && r.node.lock.owner == uid && r.node.lock.engaged(r.state()) {
 		r.node.lock.release(r.now, r.plan)
 	}
-	r.sayVerdict("probed")
+	r.answer("")
+}
+
+// answer is the end of a script that only looks.
+func (r *run) answer(words string) {
+	r.sayVerdict("probed", words)
+	if r.verdict.Health != v1alpha1.HealthHealthy {
+		r.exit = 1
+	}
 }
 
 // outcome is what the agent makes of it.
@@ -123,7 +130,7 @@ func (r *run) outcome() ssmlocal.Outcome {
 	o := ssmlocal.Outcome{
 		Delay: r.now.Sub(r.execution.Start), ExitCode: r.exit, Stdout: r.report.String() + r.printed.String(),
 		Killed: func(at time.Time) { r.node.interrupt(r.plan, at) },
-		Reboot: r.reboot,
+		Reboot: r.reboot, Forecast: r.forecast,
 	}
 	switch r.ending {
 	case byItself:

@@ -15,6 +15,7 @@ import (
 const (
 	ours           = "# ssm-remediator "
 	probeMarker    = ours + "probe"
+	watchMarker    = ours + "watch"
 	recoveryMarker = ours + "recovery"
 )
 
@@ -24,6 +25,7 @@ const parameterPrefix = "SR_"
 // script is one of ours: which, and what it was given.
 type script struct {
 	recovery   bool
+	watch      bool
 	parameters map[string]string
 }
 
@@ -35,10 +37,11 @@ func isOurs(text string) bool {
 // parse reads the head of a script. The error is that of a text that controllers/process has not made.
 func parse(text string) (script, error) {
 	marker, rest, _ := strings.Cut(text, "\n")
-	if marker != probeMarker && marker != recoveryMarker {
+	s := script{recovery: marker == recoveryMarker, watch: marker == watchMarker}
+	if !s.recovery && !s.watch && marker != probeMarker {
 		return script{}, fmt.Errorf("reading the script: its first line is %.40q", marker)
 	}
-	s := script{recovery: marker == recoveryMarker, parameters: make(map[string]string, 16)}
+	s.parameters = make(map[string]string, 16)
 	for strings.HasPrefix(rest, parameterPrefix) {
 		name, word, found := strings.Cut(rest, "=")
 		value, after, err := unquote(word)

@@ -4,6 +4,7 @@
 package simulated
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -20,6 +21,7 @@ const (
 
 var (
 	unit     = v1alpha1.ProcessSpec{SystemdUnit: "httpd.service"}
+	nobody   = v1alpha1.ProcessSpec{Name: "no-such-process"}
 	unitHeld = v1alpha1.ProcessSpec{SystemdUnit: "httpd.service", OnCleanStop: v1alpha1.CleanStopHold}
 	pidFile  = v1alpha1.ProcessSpec{PIDFile: "/run/x.pid"}
 )
@@ -27,6 +29,8 @@ var (
 var (
 	starts = happens("touch /run/up", func(m *model) { m.Start(m.now) })
 	stops  = happens("rm -f /run/up", func(m *model) { m.Stop(m.now) })
+	// seized is a lock that another recovery holds for long.
+	seized = happens(lockedBy+currentBoot+"x", func(m *model) { m.Seize(m.now, "x", 100*time.Second) })
 )
 
 func happens(machine string, model func(m *model)) event {
@@ -47,6 +51,22 @@ func finds(v Verdict) event {
 			return Step{}
 		})
 	})
+}
+
+// soon is something that happens whole seconds after the watch has begun that is sent next.
+func soon(after time.Duration, machine string, apply func(m *model, at time.Time)) event {
+	const begun = "until grep -v released /run/ssm-remediator/watch/*; do sleep 0.1; done"
+	return happens(fmt.Sprintf("(%s; sleep %.0f; %s) >/dev/null 2>&1 &", begun, after.Seconds(), machine), func(m *model) {
+		apply(m, m.now.Add(after))
+	})
+}
+
+func startsAfter(d time.Duration) event {
+	return soon(d, "touch /run/up", func(m *model, at time.Time) { m.Start(at) })
+}
+
+func stopsAfter(d time.Duration) event {
+	return soon(d, "rm -f /run/up", func(m *model, at time.Time) { m.Stop(at) })
 }
 
 func tells(machine string, v Verdict) event {
@@ -133,7 +153,7 @@ var situations = map[string][]event{
 			answers("Withheld/TooLate Unhealthy/CheckFailed started probed done"),
 	},
 	"another recovery holds the lock": {
-		happens(lockedBy+currentBoot+"x", func(m *model) { m.Seize(m.now, "x", 100*time.Second) }),
+		seized,
 		recover("touch /run/acted").answers("Withheld/OtherRecovery started done"),
 		probe(byFile()).answers("Unhealthy/CheckFailed"),
 	},
@@ -301,5 +321,70 @@ var situations = map[string][]event{
 	"no document": {
 		starts,
 		recover("", document).answers("NotNeeded/CheckPassed Healthy/CheckPassed started probed done"),
+	},
+	"a watch of what is healthy": {
+		starts,
+		watchOf(byFile(), 3*second, 2).answers("Healthy/CheckPassed failures=0 busy=false"),
+		watchOf(byFile(), second, 2).answers("Healthy/CheckPassed failures=0 busy=false"),
+	},
+	"a watch of what is down": {
+		watchOf(byFile(), time.Minute, 3).answers("Unhealthy/CheckFailed failures=1 busy=false"),
+		watchOf(check(nobody), time.Minute, 3).answers("Unhealthy/ProcessNotRunning failures=1 busy=false"),
+		watchOf(graced(byFile(), 1e6*time.Second), time.Minute, 3).answers("Held/NodeBooting failures=0 busy=false"),
+	},
+	"a watch of what goes down": {
+		starts,
+		stopsAfter(3 * second),
+		watchOf(byFile(), time.Minute, 2).answers("Unhealthy/CheckFailed failures=2 busy=false"),
+		starts,
+		stopsAfter(second),
+		watchOf(byFile(), time.Minute, 1).answers("Unhealthy/CheckFailed failures=1 busy=false"),
+		starts,
+		stopsAfter(second),
+		watchOf(graced(byFile(), 1e6*time.Second), time.Minute, 2).answers("Held/NodeBooting failures=0 busy=false"),
+	},
+	"a watch of a blip": {
+		starts,
+		stopsAfter(3 * second),
+		startsAfter(7 * second),
+		watchOf(byFile(), 12*second, 100).answers("Healthy/CheckPassed failures=0 busy=false"),
+	},
+	"a watch while a recovery works": {
+		starts,
+		seized,
+		stopsAfter(second),
+		startsAfter(6 * second),
+		watchOf(byFile(), 9*second, 1).answers("Healthy/CheckPassed failures=0 busy=false"),
+	},
+	"a watch that is over while a recovery works": {
+		starts,
+		seized,
+		stopsAfter(second),
+		startsAfter(6 * second),
+		watchOf(byFile(), 3*second, 1).answers("Healthy/CheckPassed failures=0 busy=false"),
+	},
+	"a watch of a unit that is stopped in order": {
+		unitIs("LoadState=loaded ActiveState=active SubState=running Result=success", func(m *model) { m.Start(m.now) }),
+		soon(second, "echo LoadState=loaded ActiveState=inactive SubState=dead Result=success >/run/next; mv /run/next /run/unit",
+			func(m *model, at time.Time) { m.Stop(at) }),
+		watchOf(check(unitHeld), time.Minute, 3).answers("Held/UnitStopped failures=0 busy=false"),
+		watchOf(check(unit), time.Minute, 3).answers("Unhealthy/UnitInactive failures=1 busy=false"),
+	},
+	"a watch of a node that is held": {
+		starts,
+		tells("touch /run/ssm-remediator/hold", held(process.ReasonHoldFile)),
+		watchOf(byFile(), time.Minute, 2).answers("Held/HoldFile failures=0 busy=false"),
+	},
+	"a second watch": {
+		starts,
+		happens("mkdir -p /run/ssm-remediator/watch && "+
+			"echo $(cat /proc/sys/kernel/random/boot_id) 1 $(cut -d' ' -f22 /proc/1/stat) x >/run/ssm-remediator/watch/1",
+			func(m *model) { _, _ = m.begin(watchOf(byFile(), time.Minute, 2)) }),
+		watchOf(byFile(), time.Minute, 2).answers("Healthy/CheckPassed failures=0 busy=true"),
+		recover("touch /run/acted").answers("NotNeeded/CheckPassed"),
+		stops,
+		watchOf(byFile(), time.Minute, 2).answers("Unhealthy/CheckFailed failures=1 busy=false"),
+		does(Step{Helps: true}),
+		recover("touch /run/up", by(otherUID)).answers("Recovered/CheckPassed"),
 	},
 }
