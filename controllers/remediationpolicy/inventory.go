@@ -57,10 +57,11 @@ func (i *inventory) stale(now time.Time, period time.Duration, misfit bool) bool
 	if i == nil {
 		return true
 	}
-	pages := time.Duration((len(i.ids) + inventoryPage - 1) / inventoryPage)
-	interval := max(inventoryInterval, 2*pages*period)
+	pages := (len(i.ids) + inventoryPage - 1) / inventoryPage
+	onePageARound := period * time.Duration(pages)
+	interval := max(inventoryInterval, 2*onePageARound)
 	if misfit || i.amiss() {
-		interval = pages * period
+		interval = onePageARound
 	}
 	return now.Sub(i.time) >= interval
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// recount is how far a round is with taking the inventory anew because it does not fit the counts of a command to tags.
+// recount is how far a round is with taking the inventory anew because it does not fit the counts of a command to tags; zero when it
+// was not needed so far.
 type recount int
 
 const (
-	// recountNone means that it was not needed so far.
-	recountNone recount = iota
+	_ recount = iota
 	// recountWanted means that the round cannot go on without it, and recountQueued that the Prober was told so.
 	recountWanted
 	recountQueued

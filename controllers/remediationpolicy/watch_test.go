@@ -15,20 +15,16 @@ import (
 )
 
 // newWatched is a simulation of a policy that has its nodes watched, which has settled.
-func newWatched(t *testing.T, nodes int, change ...func(*v1alpha1.RemediationPolicySpec)) *simulation {
+func newWatched(t *testing.T, nodes int) *simulation {
 	t.Helper()
 	s := newSimulation(t, setting{seed: 1, workers: 1})
 	s.addNodes("web", nodes)
-	spec := v1alpha1.RemediationPolicySpec{
+	s.create("web", v1alpha1.RemediationPolicySpec{
 		Targets:  withRole("web"),
 		Process:  v1alpha1.ProcessSpec{Name: "httpd"},
 		Probe:    v1alpha1.ProbeSpec{Mode: v1alpha1.ProbeWatch},
 		Recovery: v1alpha1.RecoverySpec{Steps: []v1alpha1.RecoveryStep{{Command: "start"}}},
-	}
-	for _, c := range change {
-		c(&spec)
-	}
-	s.create("web", spec)
+	})
 	s.newRunner()
 	s.run(20 * time.Second)
 	return s

@@ -161,9 +161,9 @@ type Service interface {
 	// Result reads one invocation with its whole stdout. It is of class NotYet right after the send. Of a document with several
 	// steps AWS does not tell a code or an output here: read that with Invocations.
 	Result(ctx context.Context, commandID, instanceID string) (Invocation, error)
-	// Cancel asks for a command to be ended on these nodes, or on all of its nodes when none is named. It is best effort: a script that runs is killed, one that waits at
-	// the agent may still run when the agent restarts, and one that has ended stays as it is, which is no error. Only the
-	// status tells what became of it. It is of class NotYet right after the send.
+	// Cancel asks for a command to be ended on these nodes, or on all of its nodes when none is named. It is best effort: a script
+	// that runs is killed, one that waits at the agent may still run when the agent restarts, and one that has ended stays as it is,
+	// which is no error. Only the status tells what became of it. It is of class NotYet right after the send.
 	Cancel(ctx context.Context, commandID string, instanceIDs ...string) error
 	// Nodes lists managed nodes. Stopped and terminated ones are not in it.
 	Nodes(ctx context.Context, f NodeFilter) ([]Node, error)
