@@ -7,6 +7,9 @@
 // Health has four values and only one of them is acted on; results have a closed list. Both are constants here, because
 // they are what users read, alert on and match.
 //
+// Times have six digits behind the point and are in UTC: a typed client reads no others, and one object that it cannot read
+// hides all others from the controller. So the schema admits no others, whoever writes them.
+//
 // +kubebuilder:object:generate=true
 // +groupName=ssm-remediator.io
 package v1alpha1

@@ -98,6 +98,9 @@ type RemediationSpec struct {
 	Output OutputSpec `json:"output,omitzero"`
 
 	// openTime is when the controller opened the attempt, by its own clock.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	OpenTime metav1.MicroTime `json:"openTime"`
 
@@ -107,6 +110,9 @@ type RemediationSpec struct {
 
 	// notAfter is the time after which nothing is sent any more and the node
 	// refuses to act.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	NotAfter metav1.MicroTime `json:"notAfter"`
 
@@ -165,10 +171,16 @@ type Detection struct {
 	Message string `json:"message,omitempty"`
 
 	// firstFailureTime is when the first failed probe in a row was read.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	FirstFailureTime metav1.MicroTime `json:"firstFailureTime"`
 
 	// time is when the last failed probe was read, on which the attempt rests.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	Time metav1.MicroTime `json:"time"`
 
@@ -203,6 +215,7 @@ const (
 type RemediationStatus struct {
 	// conditions holds Complete. Its reason is the result.
 	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1000-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('9999-01-01T00:00:00Z'))",message="lastTransitionTime must be a time in UTC between the years 1000 and 9999, for example 2026-03-29T12:00:00Z"
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -234,16 +247,23 @@ type RemediationStatus struct {
 	Output string `json:"output,omitempty"`
 
 	// startTime is when the controller took the attempt up.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	StartTime *metav1.MicroTime `json:"startTime,omitempty"`
 
 	// completionTime is when the result was known.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
 
 	// took is the time from the detection to the result, in whole seconds.
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^([0-9]{1,6}h)?([0-9]{1,2}m)?[0-9]{1,2}s$`
 	// +optional
 	Took *metav1.Duration `json:"took,omitempty"`
 }
@@ -272,6 +292,9 @@ type CommandStatus struct {
 	// intentTime is when the controller recorded that it is about to send. It is
 	// written once: a command whose intent is recorded may have been sent, and is
 	// looked up instead of being sent again.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	IntentTime metav1.MicroTime `json:"intentTime"`
 
@@ -281,10 +304,16 @@ type CommandStatus struct {
 	CommandID string `json:"commandID,omitempty"`
 
 	// sendTime is when AWS accepted the command.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	SendTime *metav1.MicroTime `json:"sendTime,omitempty"`
 
 	// completionTime is when the controller read the final status.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
 

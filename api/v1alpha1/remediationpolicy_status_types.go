@@ -14,6 +14,7 @@ type RemediationPolicyStatus struct {
 
 	// conditions are Ready, Healthy, RemediationAllowed, Reconciling and Stalled.
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime > timestamp('1000-01-01T00:00:00Z') && c.lastTransitionTime < timestamp('9999-01-01T00:00:00Z'))",message="lastTransitionTime must be a time in UTC between the years 1000 and 9999, for example 2026-03-29T12:00:00Z"
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -52,10 +53,16 @@ type RemediationPolicyStatus struct {
 	// lastProbeTime is when the last whole round of probes was judged. While
 	// nothing changes it is written at most once in five minutes; Ready turns
 	// False when rounds are late.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	LastProbeTime *metav1.MicroTime `json:"lastProbeTime,omitempty"`
 
 	// lastRemediationTime is when the last attempt ended.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	LastRemediationTime *metav1.MicroTime `json:"lastRemediationTime,omitempty"`
 
@@ -93,6 +100,9 @@ type RemediationPolicyStatus struct {
 
 	// resetTime is the time before which attempts no longer count, by the
 	// annotation ssm-remediator.io/reset-at.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	ResetTime *metav1.MicroTime `json:"resetTime,omitempty"`
 
@@ -125,6 +135,9 @@ type RemediationPolicyStatus struct {
 // BreakerStatus is an open breaker (limits.maxUnhealthy).
 type BreakerStatus struct {
 	// openTime is when more instances were down than may be.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	OpenTime metav1.MicroTime `json:"openTime"`
 
@@ -138,6 +151,9 @@ type BreakerStatus struct {
 
 	// belowTime is since when no more than limit are down; absent while more are.
 	// Two rounds of probes later the breaker lets go.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	BelowTime *metav1.MicroTime `json:"belowTime,omitempty"`
 }
@@ -149,6 +165,9 @@ type IneffectiveStatus struct {
 	Generation int64 `json:"generation"`
 
 	// time is when limits.stopAfterIneffective was reached.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	Time metav1.MicroTime `json:"time"`
 
@@ -180,6 +199,9 @@ type InstanceStatus struct {
 	Health Health `json:"health"`
 
 	// since is when the controller first saw this health.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	Since metav1.MicroTime `json:"since"`
 
@@ -214,6 +236,9 @@ type Blocked struct {
 
 	// until is when it is looked at again at the latest; absent when that depends
 	// on something else than the clock.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +optional
 	Until *metav1.MicroTime `json:"until,omitempty"`
 }
@@ -234,6 +259,9 @@ type OpeningRemediation struct {
 	Sequence int64 `json:"sequence"`
 
 	// notAfter of the Remediation. When it has passed, the entry is void.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	NotAfter metav1.MicroTime `json:"notAfter"`
 }

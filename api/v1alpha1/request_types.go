@@ -46,6 +46,9 @@ type RequestStatus struct {
 	Message string `json:"message,omitempty"`
 
 	// time is when the value was first seen.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
 	// +required
 	Time metav1.MicroTime `json:"time"`
 }

@@ -49,6 +49,9 @@ func TestSchemaIsBounded(t *testing.T) {
 				g := NewWithT(t)
 				switch schema.Type {
 				case "string":
+					if schema.Format == "date-time" && !strings.HasSuffix(path, ".conditions[].lastTransitionTime") {
+						g.Expect(schema.Pattern).To(HaveSuffix("[.][0-9]{6}Z$"), "typed clients cannot read other times, nor any list with them")
+					}
 					bounded := schema.MaxLength != nil || len(schema.Enum) > 0 || schema.Format != ""
 					g.Expect(bounded).To(BeTrue(), "a string needs a MaxLength, an enum or a format")
 				case "array":

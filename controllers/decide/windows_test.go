@@ -52,6 +52,8 @@ func TestWindows(t *testing.T) {
 		"deny wins, until both agree":               {append([]v1alpha1.MaintenanceWindow{deny("0 2 * * *", hour, "")}, night...), "2026-03-10T02:30:00Z", "2026-03-10T03:00:00Z"},
 		"denied when the next one allows":           {append([]v1alpha1.MaintenanceWindow{deny("0 1 * * *", 2*hour, "")}, night...), "2026-03-09T12:00:00Z", "2026-03-10T03:00:00Z"},
 		"never, when all that is allowed is denied": {append([]v1alpha1.MaintenanceWindow{deny("0 0 * * *", 24*hour, "")}, night...), "2026-03-10T02:30:00Z", "0001-01-01T00:00:00Z"},
+		"denied at all times, week after week":      {append([]v1alpha1.MaintenanceWindow{deny("0 2 * * 6", 604800, berlin)}, night...), "2026-03-10T12:00:00Z", "0001-01-01T00:00:00Z"},
+		"on the last day of 2040":                   {[]v1alpha1.MaintenanceWindow{allow("0 0 1 1 *", hour, newYork)}, "2040-12-31T12:00:00Z", "2041-01-01T05:00:00Z"},
 		"any one of several that allow":             {append([]v1alpha1.MaintenanceWindow{allow("0 14 * * *", hour, "")}, night...), "2026-03-10T12:00:00Z", "2026-03-10T14:00:00Z"},
 
 		// In Berlin 02:00 to 03:00 is left out on 29 March 2026: 01:00 UTC is the change.

@@ -19,13 +19,16 @@ import (
 // maxMessage bounds the message of the condition and of events, in bytes.
 const maxMessage = 512
 
+// mostTook bounds the time that an attempt took: by what clocks have said it may have begun before there were any.
+const mostTook = 999_999 * time.Hour
+
 // conclude records the result, and tells of it.
 func (r *Reconciler) conclude(ctx context.Context, s *scope) error {
 	status, o := &s.remediation.Status, s.outcome
 	status.CompletionTime = new(metav1.NewMicroTime(s.now))
-	took := s.now.Sub(s.remediation.Spec.Detection.Time.Time)
+	took := min(max(s.now.Sub(s.remediation.Spec.Detection.Time.Time), 1), mostTook)
 	// Whole seconds, rounded up: what took no time at all did not happen.
-	status.Took = &metav1.Duration{Duration: max(took+time.Second-1, time.Second).Truncate(time.Second)}
+	status.Took = &metav1.Duration{Duration: (took + time.Second - 1).Truncate(time.Second)}
 	meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionComplete, Status: metav1.ConditionTrue, Reason: string(o.result),
 		Message: process.Printable(o.message, maxMessage, ""), ObservedGeneration: s.remediation.Generation,
