@@ -73,6 +73,25 @@ chaos: ## Crash the manager at every point of an incident, with faults all aroun
 	$(GO) build -o $(BIN)/chaos ./hack/chaos
 	KUBEBUILDER_ASSETS=$$assets exec $(BIN)/chaos -manager $(BIN)/manager-scaled $(if $(BOUNDED),-bounded) $(CHAOS)
 
+.PHONY: model
+model: ## Simulate 24 hours of random failures on 200 instances, and 10,000 instances that are down at once (60 min).
+	@assets=$$($(CONTROL_PLANE) etcd kube-apiserver kubectl)
+	echo "Simulating, against a model of what must hold"
+	export KUBEBUILDER_ASSETS=$$assets
+	$(GO) test -count=1 -timeout 100m ./controllers/remediationpolicy -run 'TestModel$$' -model.hours=24 -model.nodes=200 -v
+	$(GO) test -count=1 -timeout 100m ./controllers/remediationpolicy -run 'TestScale$$' -model.down=10000 -v
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (1m). Findings are kept under testdata/fuzz.
+	@assets=$$($(CONTROL_PLANE) etcd kube-apiserver kubectl)
+	export KUBEBUILDER_ASSETS=$$assets
+	for package in $$($(GO) list ./...); do
+	  for target in $$(cd "$$($(GO) list -f '{{.Dir}}' "$$package")" && sed -n 's/^func \(Fuzz[A-Za-z]*\)(f \*testing.F) {$$/\1/p' *_test.go 2>/dev/null); do
+	    echo "Fuzzing $$package $$target for $${FUZZTIME:-1m}"
+	    $(GO) test "$$package" -run '^$$' -fuzz "^$$target$$" -fuzztime "$${FUZZTIME:-1m}"
+	  done
+	done
+
 .PHONY: bench
 bench: ## Measure calls, CPU, memory and times to recover, beside a naive loop (20 min). BOUNDED=1: what CI runs (1 min).
 	@assets=$$($(CONTROL_PLANE) etcd kube-apiserver kubectl)

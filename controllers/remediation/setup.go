@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 )
 
 const (
@@ -39,7 +40,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 	return builder.ControllerManagedBy(mgr).
 		Named("remediation").
 		// Its own status writes bring no pass: each pass says when the next one comes. A deletion changes the generation.
-		For(&v1alpha1.Remediation{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.Remediation{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, reopened))).
 		WatchesRawSource(source.TypedChannel(news, handler.TypedEnqueueRequestsFromMapFunc(
 			func(_ context.Context, remediation types.NamespacedName) []reconcile.Request {
 				return []reconcile.Request{{NamespacedName: remediation}}
@@ -47,6 +48,14 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr manager.Manager) 
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrentReconciles, NewQueue: r.newQueue}).
 		Complete(r)
 }
+
+// reopened lets through that a result is gone, as when somebody has restored or emptied the status: nobody would look at the
+// attempt before its time to live is over.
+var reopened = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.Remediation)
+	after, is := e.ObjectNew.(*v1alpha1.Remediation)
+	return ok && is && decide.ResultOf(before) != v1alpha1.ResultRunning && decide.ResultOf(after) == v1alpha1.ResultRunning
+}}
 
 // newQueue makes the controller's queue, on our clock: a pass that was put off comes when that clock says so.
 func (r *Reconciler) newQueue(

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/process"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/simulated"
 )
@@ -76,10 +77,15 @@ func (o *oracle) latest(times ...time.Time) time.Time {
 }
 
 // settled is how long after something has happened the policy has to know of it: two rounds with their answers, and the
-// probe that confirms.
+// probe that confirms. Of a node that is watched and lost it knows when the watch ought to have ended.
 func (o *oracle) settled(policy *v1alpha1.RemediationPolicy) time.Duration {
 	probe := policy.Spec.Probe
-	return time.Duration(2*(probe.PeriodSeconds+probe.TimeoutSeconds)+probe.ConfirmSeconds)*time.Second + 60*time.Second
+	settled := time.Duration(2*(probe.PeriodSeconds+probe.TimeoutSeconds)+probe.ConfirmSeconds)*time.Second + 60*time.Second
+	if probe.Mode == v1alpha1.ProbeWatch {
+		check := process.Check{Timeout: time.Duration(probe.TimeoutSeconds) * time.Second}
+		settled += process.WatchTimeout(check, process.Watch{Duration: time.Duration(probe.WatchSeconds) * time.Second})
+	}
+	return settled
 }
 
 // probing checks the send of a probe.

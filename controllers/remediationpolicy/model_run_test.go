@@ -17,7 +17,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 )
 
-// The whole runs, which `make chaos` makes:
+// The whole runs, as `make model` makes them:
 //
 //	go test ./controllers/remediationpolicy -run TestModel -model.hours=24 -model.nodes=200 -model.seed=7 -timeout=30m
 var (

@@ -4,7 +4,8 @@
 package remediationpolicy
 
 import (
-	"hash/fnv"
+	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -13,9 +14,8 @@ import (
 // placeOf is the place of a policy in its period, from 0 to 1. A thousand policies that were applied together would otherwise
 // probe together for good.
 func placeOf(policy types.NamespacedName) float64 {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(policy.String()))
-	return float64(hash.Sum32()) / (1 << 32)
+	hash := sha256.Sum256([]byte(policy.String()))
+	return float64(binary.BigEndian.Uint32(hash[:])) / (1 << 32)
 }
 
 // nextRound is when the round after one that began at start is due: a period later, or up to a tenth of it earlier, until the

@@ -76,7 +76,7 @@ func Start(ctx context.Context) (*Cluster, error) {
 		return nil, errors.New(assetsVariable + ` is not set: use "make test" or "make demo", or first ` +
 			`"export ` + assetsVariable + `=$(hack/controlplane/assets.sh)" in the directory of the repository`)
 	}
-	root, err := repositoryRoot()
+	root, err := RepositoryRoot()
 	if err != nil {
 		return nil, fmt.Errorf("finding the repository: %w", err)
 	}
@@ -137,9 +137,9 @@ func (c *Cluster) NewNamespace(t testing.TB) string {
 	return namespace.Name
 }
 
-// repositoryRoot returns the nearest directory upward from the working directory, which in a test is its package's, that
+// RepositoryRoot returns the nearest directory upward from the working directory, which in a test is its package's, that
 // holds the Makefile.
-func repositoryRoot() (string, error) {
+func RepositoryRoot() (string, error) {
 	directory, err := os.Getwd()
 	if err != nil {
 		return "", err
