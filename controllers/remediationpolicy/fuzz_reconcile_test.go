@@ -73,20 +73,15 @@ func (l *life) begin(tape *crd.Tape) {
 
 // meddle lets something happen.
 func (l *life) meddle(tape *crd.Tape) {
-	made := tape.Policy
 	switch tape.Below(14) {
 	case 0:
 		l.Restart()
 	case 1:
 		l.Clock.Step(crd.Choose(tape, time.Second, time.Minute, 10*time.Minute, time.Hour))
 	case 2:
-		l.writePolicy(made(l.Clock.Now()).Status)
+		l.writePolicy(tape.Policy(l.Clock.Now()).Status)
 	case 3, 4:
-		spec := made(l.Clock.Now()).Spec
-		if tape.Coin() {
-			plain(tape, &spec)
-		}
-		l.apply(spec)
+		l.edit(tape)
 	case 5:
 		l.annotate(tape)
 	case 6:
@@ -96,12 +91,19 @@ func (l *life) meddle(tape *crd.Tape) {
 	case 8:
 		l.KillSwitch(tape.Coin())
 	case 9:
-		if tape.Coin() {
-			l.delete(&v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: l.key.Namespace, Name: l.key.Name}})
-		}
+		l.delete(&v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: l.key.Namespace, Name: l.key.Name}})
 	default:
 		l.Disturb(tape)
 	}
+}
+
+// edit gives the policy another spec.
+func (l *life) edit(tape *crd.Tape) {
+	spec := tape.Policy(l.Clock.Now()).Spec
+	if tape.Coin() {
+		plain(tape, &spec)
+	}
+	l.apply(spec)
 }
 
 // annotate asks for something, of the policy or of its Namespace.

@@ -114,11 +114,7 @@ func (s *Server) change(o client.Object, status bool, become func(current map[st
 		return apierrors.NewConflict(key.resource(), key.Name, errors.New("it was changed meanwhile"))
 	}
 	if status {
-		written := after["status"]
-		after = runtime.DeepCopyJSON(before)
-		if after["status"] = written; written == nil {
-			delete(after, "status")
-		}
+		after = withStatus(before, after["status"])
 	} else {
 		keepStatus(before, after)
 	}
@@ -130,6 +126,15 @@ func (s *Server) change(o client.Object, status bool, become func(current map[st
 		return decode(after, o)
 	}
 	return s.keep(key, after, o)
+}
+
+// withStatus is an object with another status.
+func withStatus(object map[string]any, status any) map[string]any {
+	object = runtime.DeepCopyJSON(object)
+	if object["status"] = status; status == nil {
+		delete(object, "status")
+	}
+	return object
 }
 
 // keepStatus lets an object that was changed have what only the API server changes.

@@ -91,7 +91,8 @@ type reader struct {
 func New(t testing.TB, api client.Client, nodes int, build func(*Stage, *runcommand.Regions) Controllers) *Stage {
 	t.Helper()
 	s := &Stage{
-		t: t, ctx: logr.NewContext(t.Context(), logr.Discard()), Clock: clocktesting.NewFakeClock(Noon), Events: unheard{}, direct: api, build: build,
+		t: t, ctx: logr.NewContext(t.Context(), logr.Discard()), Clock: clocktesting.NewFakeClock(Noon), Events: unheard{},
+		direct: api, build: build,
 		known: map[item]seen{}, due: map[item]time.Time{},
 	}
 	s.Hand, s.API = heard{Client: api, stage: s}, heard{Client: api, stage: s, faulty: true}
@@ -144,8 +145,10 @@ func (s *Stage) Do(r *http.Request) (*http.Response, error) {
 	return s.SSM.Do(r)
 }
 
-// NotifyPolicy and NotifyRemediation are how the controllers are told of news.
-func (s *Stage) NotifyPolicy(key types.NamespacedName)      { s.notify(item{true, key}) }
+// NotifyPolicy is how a controller is told that a policy has news.
+func (s *Stage) NotifyPolicy(key types.NamespacedName) { s.notify(item{true, key}) }
+
+// NotifyRemediation is how a controller is told that a Remediation has news.
 func (s *Stage) NotifyRemediation(key types.NamespacedName) { s.notify(item{false, key}) }
 
 func (s *Stage) notify(i item) {
