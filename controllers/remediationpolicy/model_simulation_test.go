@@ -85,7 +85,7 @@ func newSimulation(t testing.TB, o setting) *simulation {
 	s.oracle = newOracle(s)
 	s.journal.told = s.oracle.written
 	s.server = ssmlocal.New(ssmlocal.Options{
-		Clock: s.clock, ReadLag: new(time.Duration(0)), Retention: 2 * time.Hour, OnExecution: s.oracle.executed,
+		Clock: s.clock, ReadLag: new(time.Duration(0)), PingLag: 5 * time.Minute, Retention: 2 * time.Hour, OnExecution: s.oracle.executed,
 	})
 	s.must(s.server.Start(""))
 	t.Cleanup(func() { s.must(s.server.Close()) })

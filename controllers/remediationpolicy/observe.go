@@ -138,13 +138,18 @@ func (r *Reconciler) observeRound(s *scope, round *round) bool {
 // stale reports whether a finding says nothing any more: the instance is being recovered, or was since the probe was sent.
 func (s *scope) stale(f finding) bool {
 	attempts := s.attempts[f.instanceID]
+	return s.recovering(f.instanceID) || (len(attempts) > 0 && f.ProbeTime.Before(attempts[len(attempts)-1].EndTime))
+}
+
+// recovering reports whether an attempt to recover an instance is under way. A claim alone does nothing to the instance.
+func (s *scope) recovering(id string) bool {
+	attempts := s.attempts[id]
 	if len(attempts) == 0 {
 		return false
 	}
 	last := attempts[len(attempts)-1]
-	// A claim alone does nothing to the instance.
 	claimed := !last.NotAfter.IsZero()
-	return last.Running() && !claimed || f.ProbeTime.Before(last.EndTime)
+	return last.Running() && !claimed
 }
 
 // apply moves the state of one instance.

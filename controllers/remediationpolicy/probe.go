@@ -64,6 +64,15 @@ func (r *Reconciler) newWhole(s *scope) *round {
 	if s.watching() {
 		round.watched = s.fleet.watched()
 	}
+	round.recovering, round.silent = map[string]bool{}, map[string]bool{}
+	for id, state := range s.fleet.states {
+		if s.recovering(id) {
+			round.recovering[id] = true
+		}
+		if state.Last.Reason == ReasonNoAnswer {
+			round.silent[id] = true
+		}
+	}
 	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
 	round.inventory = s.fleet.inventory
 	round.retake = s.requests.Probe || s.fleet.inventory.stale(s.now, period, s.fleet.misfit)

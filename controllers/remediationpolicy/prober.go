@@ -134,8 +134,9 @@ func (p *Prober) sendAll(ctx context.Context, region *runcommand.Region, r *roun
 	if r.suitsTags(ids) && p.sendByTags(ctx, region, r, command, ids) {
 		return
 	}
-	for chunk := range slices.Chunk(ids, runcommand.MaxInstanceIDs) {
-		command.InstanceIDs = chunk
+	ids = slices.DeleteFunc(ids, func(id string) bool { return r.recovering[id] })
+	for _, group := range groups(ids, func(id string) bool { return r.silent[id] }) {
+		command.InstanceIDs = group
 		p.send(ctx, region, r, command)
 	}
 }

@@ -41,6 +41,10 @@ type round struct {
 	watch process.Watch
 	// watched are the nodes that are being watched, which a whole round does not send to.
 	watched map[string]bool
+	// recovering are the nodes that are being recovered, which probes them too. Nothing is sent to them by their ids.
+	recovering map[string]bool
+	// silent are the nodes that did not answer the last time.
+	silent map[string]bool
 	// byID has it sent to each node by its id, where one command for all tagged ones does not do.
 	byID bool
 	// expected is how long the nodes will probably take to answer.

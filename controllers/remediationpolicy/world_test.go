@@ -70,6 +70,8 @@ type node struct {
 	// exit is what the recovery step exits with, and helps whether it brings the process up.
 	exit  int
 	helps bool
+	// takes is how long a recovery takes.
+	takes time.Duration
 	// steps are the commands that recoveries ran, in order.
 	steps []string
 }
@@ -140,7 +142,9 @@ func (w *world) run(e ssmlocal.Execution) ssmlocal.Outcome {
 		probed.Delay = w.slow
 		return probed
 	}
-	return n.recover(e)
+	recovery := n.recover(e)
+	recovery.Delay = n.takes
+	return recovery
 }
 
 func (n *node) look(e ssmlocal.Execution, kind string) string {

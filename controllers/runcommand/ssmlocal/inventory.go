@@ -65,7 +65,7 @@ func (s *Server) describeInstanceInformation(r *describeRequest, _ Fault) (any, 
 	answer := describeAnswer{InstanceInformationList: []wireInstance{}}
 	for _, id := range s.ids[first:] {
 		n := s.instances[id]
-		if n.Connection == Absent || !n.described(r.Filters) {
+		if n.Connection == Absent || !s.described(n, r.Filters) {
 			continue
 		}
 		if len(answer.InstanceInformationList) == limit {
@@ -106,7 +106,7 @@ func isTag(key string) bool {
 }
 
 // described says whether a node has one of the values of every filter.
-func (n *instance) described(filters []target) bool {
+func (s *Server) described(n *instance, filters []target) bool {
 	for _, f := range filters {
 		if isTag(f.Key) || f.Key == "InstanceIds" {
 			if !n.matchesOne(f.Key, f.Values) {
@@ -115,7 +115,7 @@ func (n *instance) described(filters []target) bool {
 			continue
 		}
 		value := map[string]string{
-			"PingStatus":    n.pingStatus(),
+			"PingStatus":    s.pingStatus(n),
 			"PlatformTypes": n.PlatformType,
 			"ResourceType":  n.resourceType(),
 			"AgentVersion":  n.AgentVersion,
@@ -127,8 +127,9 @@ func (n *instance) described(filters []target) bool {
 	return true
 }
 
-func (n *instance) pingStatus() string {
-	if n.stopped || n.Connection == ConnectionLost || n.Connection == Absent {
+func (s *Server) pingStatus(n *instance) string {
+	gone := n.stopped || n.Connection == ConnectionLost
+	if gone && s.now.Sub(n.lastPing) >= s.pingLag {
 		return "ConnectionLost"
 	}
 	return "Online"
@@ -148,7 +149,7 @@ func (s *Server) describe(n *instance) wireInstance {
 	}
 	return wireInstance{
 		InstanceID:       n.ID,
-		PingStatus:       n.pingStatus(),
+		PingStatus:       s.pingStatus(n),
 		LastPingDateTime: timestamp(ping),
 		AgentVersion:     n.AgentVersion,
 		IsLatestVersion:  true,

@@ -81,6 +81,27 @@ func TestInventoryFilters(t *testing.T) {
 	}
 }
 
+func TestPingLag(t *testing.T) {
+	w := newWorld(t, func(o *ssmlocal.Options) { o.PingLag = 5 * time.Minute })
+	w.add(nodeA, exits(0))
+	w.add(nodeB, exits(0))
+	statuses := func() (all []types.PingStatus) {
+		out, err := w.client.DescribeInstanceInformation(t.Context(), &ssm.DescribeInstanceInformationInput{})
+		w.Expect(err).NotTo(HaveOccurred())
+		for _, i := range out.InstanceInformationList {
+			all = append(all, i.PingStatus)
+		}
+		return all
+	}
+	w.clock.Step(time.Hour)
+	w.server.SetConnection(nodeA, ssmlocal.ConnectionLost)
+	w.server.StopAgent(nodeB, ssmlocal.ScriptsGoOn)
+	w.clock.Step(5*time.Minute - time.Second)
+	w.Expect(statuses()).To(HaveExactElements(types.PingStatusOnline, types.PingStatusOnline))
+	w.clock.Step(time.Second)
+	w.Expect(statuses()).To(HaveExactElements(types.PingStatusConnectionLost, types.PingStatusConnectionLost))
+}
+
 func TestInventoryFields(t *testing.T) {
 	w := newWorld(t)
 	w.add(nodeA, exits(0))

@@ -36,6 +36,9 @@ type Options struct {
 	ReadLag *time.Duration
 	// AckDelay is the time from sending a command to a node that is online until the node acknowledges and starts it.
 	AckDelay time.Duration
+	// PingLag is how long a node that no longer answers is still Online in the inventory. AWS takes some minutes; here it is 0 by
+	// default.
+	PingLag time.Duration
 	// RampUp chooses what the next wave of a command with many targets waits for.
 	RampUp RampUp
 	// Workers is how many commands an agent runs at a time; more wait in its queue. Defaults to 5, as the agent does.
@@ -54,6 +57,7 @@ type Server struct {
 	clock           clock.WithTicker
 	readLag         time.Duration
 	ackDelay        time.Duration
+	pingLag         time.Duration
 	rampUp          RampUp
 	workers         int
 	retention       time.Duration
@@ -111,6 +115,7 @@ func New(o Options) *Server {
 		clock:     o.Clock,
 		readLag:   lag,
 		ackDelay:  o.AckDelay,
+		pingLag:   o.PingLag,
 		rampUp:    o.RampUp,
 		workers:   cmp.Or(o.Workers, 5),
 		retention: cmp.Or(o.Retention, DefaultRetention),
