@@ -33,6 +33,8 @@ type machine struct {
 	// lastDown is the last look at which the process was down and a probe would have said so, lastUp that at which it ran,
 	// and lastOff that at which the node was off.
 	lastDown, lastUp, lastOff time.Time
+	// quietTime is when commands began to wait for its agent, zero while they do not.
+	quietTime time.Time
 	// starts are when steps have started the process, or will have; by uid.
 	mu     sync.Mutex
 	starts map[string]time.Time
@@ -135,6 +137,11 @@ func (m *machine) look(now time.Time) {
 	}
 	if m.Off(now) {
 		m.lastOff = now
+	}
+	if quiet := m.away || m.connection == ssmlocal.ConnectionLost; !quiet {
+		m.quietTime = time.Time{}
+	} else if m.quietTime.IsZero() {
+		m.quietTime = now
 	}
 	switch {
 	case health == v1alpha1.HealthUnhealthy:

@@ -127,7 +127,12 @@ func (o *oracle) compareStatuses(now time.Time) {
 }
 
 func (o *oracle) compareInstances(p *v1alpha1.RemediationPolicy, listed map[string]v1alpha1.InstanceStatus, now time.Time) {
-	for _, m := range o.s.targets(p) {
+	targets := o.s.targets(p)
+	// A node that has just fallen silent may hold up the others for some rounds, until it is asked by itself.
+	if slices.ContainsFunc(targets, func(m *machine) bool { return now.Sub(m.quietTime) < 2*o.settled(p) }) {
+		return
+	}
+	for _, m := range targets {
 		if now.Sub(m.healthSince) < o.settled(p) || o.busy(chainKey{p.Name, m.ID()}, o.settled(p), now) {
 			continue
 		}
