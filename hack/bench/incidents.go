@@ -16,8 +16,9 @@ import (
 // incidentResult is what came of processes that were ended.
 type incidentResult struct {
 	killed, recovered, remediations int
-	// latencies are from the end of a process until its recovery was recorded, the shortest first.
-	latencies []time.Duration
+	// latencies are from the end of a process until its recovery was recorded, and opened until the Remediation was opened; the
+	// shortest first.
+	latencies, opened []time.Duration
 	// calls are those of Systems Manager over the time of the incidents, less those of a healthy fleet.
 	calls float64
 }
@@ -130,27 +131,28 @@ func (r *run) recovered(ctx context.Context, kills []kill, most time.Duration) e
 
 // outcomes finds the recovery of each process that has ended: the first that was completed after that.
 func outcomes(kills []kill, remediations []v1alpha1.Remediation) *incidentResult {
-	completed := map[string][]time.Time{}
+	recoveries := map[string][]*v1alpha1.Remediation{}
 	for i := range remediations {
 		remediation := &remediations[i]
-		if end := remediation.Status.CompletionTime; end != nil && decide.ResultOf(remediation) == v1alpha1.ResultRecovered {
+		if remediation.Status.CompletionTime != nil && decide.ResultOf(remediation) == v1alpha1.ResultRecovered {
 			id := string(remediation.Spec.InstanceID)
-			completed[id] = append(completed[id], end.Time)
+			recoveries[id] = append(recoveries[id], remediation)
 		}
+	}
+	byEnd := func(a, b *v1alpha1.Remediation) int {
+		return a.Status.CompletionTime.Compare(b.Status.CompletionTime.Time)
 	}
 	res := &incidentResult{killed: len(kills), remediations: len(remediations)}
 	for _, k := range kills {
-		first := time.Duration(-1)
-		for _, end := range completed[k.node.ID()] {
-			if took := end.Sub(k.at); took >= 0 && (first < 0 || took < first) {
-				first = took
-			}
-		}
-		if first >= 0 {
+		recovery := slices.SortedFunc(slices.Values(recoveries[k.node.ID()]), byEnd)
+		recovery = slices.DeleteFunc(recovery, func(r *v1alpha1.Remediation) bool { return r.Status.CompletionTime.Time.Before(k.at) })
+		if len(recovery) > 0 {
 			res.recovered++
-			res.latencies = append(res.latencies, first)
+			res.opened = append(res.opened, recovery[0].Spec.OpenTime.Sub(k.at))
+			res.latencies = append(res.latencies, recovery[0].Status.CompletionTime.Sub(k.at))
 		}
 	}
+	slices.Sort(res.opened)
 	slices.Sort(res.latencies)
 	return res
 }

@@ -104,7 +104,7 @@ func (r *report) naive(out *strings.Builder) {
 func (r *report) incidents(out *strings.Builder) {
 	t := newTable(fmt.Sprintf("## From the end of a process to `Recovered`\n\nIn seconds. The floor is one command, %s s, the confirmation, "+
 		"and half a period, or a whole one at worst. A watch on the node has no such floor.", seconds(command)),
-		"row", "ended", "recovered", "median", "p99", "longest", "floor, median", "floor, worst", "calls for each")
+		"row", "ended", "recovered", "opened, median", "median", "p99", "longest", "floor, median", "floor, worst", "calls for each")
 	for _, res := range r.results {
 		i := res.incidents
 		if i == nil {
@@ -119,12 +119,11 @@ func (r *report) incidents(out *strings.Builder) {
 			calls = figure(i.calls / float64(i.killed))
 		}
 		cells := []string{res.row.name, figure(float64(i.killed)), figure(float64(i.recovered))}
-		for _, percent := range []int{50, 99, 100} {
-			if len(i.latencies) == 0 {
-				cells = append(cells, "-")
-			} else {
-				cells = append(cells, seconds(quantile(i.latencies, percent)))
-			}
+		if len(i.latencies) == 0 {
+			cells = append(cells, "-", "-", "-", "-")
+		} else {
+			cells = append(cells, seconds(quantile(i.opened, 50)), seconds(quantile(i.latencies, 50)),
+				seconds(quantile(i.latencies, 99)), seconds(quantile(i.latencies, 100)))
 		}
 		t.add(append(cells, median, worst, calls)...)
 	}

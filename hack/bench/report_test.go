@@ -63,15 +63,16 @@ func TestMarkdown(t *testing.T) {
 			span: 10 * time.Minute, rounds: 20, calls: map[string]int{"SendCommand": 20, "ListCommands": 40}, invocations: 200,
 			writes: map[string]float64{"events": 10}, cpu: 5 * time.Second, memory: memory{peak: 50 << 20}, busy: 0.5,
 		},
-		naive:     &naiveResult{rounds: 2, calls: map[string]int{"SendCommand": 20, "GetCommandInvocation": 30}, invocations: 20},
-		incidents: &incidentResult{killed: 2, recovered: 2, latencies: []time.Duration{20 * time.Second, 30 * time.Second}, calls: 9},
+		naive: &naiveResult{rounds: 2, calls: map[string]int{"SendCommand": 20, "GetCommandInvocation": 30}, invocations: 20},
+		incidents: &incidentResult{killed: 2, recovered: 2, latencies: []time.Duration{20 * time.Second, 30 * time.Second},
+			opened: []time.Duration{15 * time.Second, 25 * time.Second}, calls: 9},
 	}
 	res.atMost("CPU", 40, 30, "s", timed)
 	text := (&report{machine: "a machine", results: []*result{res}, missing: []string{"a watch"}}).markdown()
 	for _, line := range []string{
 		`| 10 \| 20 | 20 | 1 | 2 | 0 | 0 | 0 | 3 | 100% | 1 | 0.5 | 50 | 50% |`,
 		`| 10 \| 20 | 25 | 10 | 15 | 0 | 0 | 3 | 0.25 | 5 | 0.6 |`,
-		`| 10 \| 20 | 2 | 2 | 30 | 30 | 30 | 22.9 | 37.9 | 4.5 |`,
+		`| 10 \| 20 | 2 | 2 | 25 | 30 | 30 | 30 | 22.9 | 37.9 | 4.5 |`,
 		`| 10 \| 20 | 2,880 | 28,800 | 8,640 | 28,800 | 72,000 |`,
 		`| 10 \| 20 | CPU | 40 s | at most 30 | NO |`,
 		`Left out, because this version of the API has no spec.probe.mode: a watch.`,
