@@ -56,7 +56,7 @@ type State struct {
 	DownTime time.Time
 	// WasDown is whether the last probe that the node answered found the process down.
 	WasDown bool
-	// Spell is the last time that the instance was Healthy, once that has ended.
+	// Spell is the last time that the instance was Healthy, once that has ended: with the probe that failed first.
 	Spell Spell
 	// Last is the newest observation.
 	Last Observation
@@ -135,6 +135,9 @@ func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) S
 	if s.Health != h {
 		if s.Health == v1alpha1.HealthHealthy {
 			s.Spell = Spell{Start: s.Since, End: at}
+			if !s.FirstFailure.IsZero() {
+				s.Spell.End = s.FirstFailure
+			}
 		}
 		s.Since = at
 	}

@@ -77,7 +77,7 @@ func TestAnIncidentRemembersItsFirstFailure(t *testing.T) {
 	g.Expect(s.FirstFailure).To(Equal(ago(20)))
 	g.Expect(s.DownTime).To(Equal(ago(10)))
 	g.Expect(s.Since).To(Equal(ago(10)))
-	g.Expect(s.Spell).To(Equal(Spell{Start: ago(30), End: ago(10)}))
+	g.Expect(s.Spell).To(Equal(Spell{Start: ago(30), End: ago(20)}), "it ends with the first failure, and not with the one that confirms it")
 	s = observe(s, probe, healthy)
 	g.Expect(s.FirstFailure).To(BeZero())
 	g.Expect(s.DownTime).To(BeZero())
