@@ -59,9 +59,14 @@ func (s *scope) setReady(trouble *problem) {
 		s.set(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonFirstRound, "the first round of probes is under way")
 	default:
 		s.lookAgain(late)
-		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonProbing,
-			fmt.Sprintf("probing %d instances every %d seconds", ptr.Deref(s.policy.Status.Targets, 0),
-				s.policy.Spec.Probe.PeriodSeconds))
+		message := fmt.Sprintf("probing %d instances every %d seconds", ptr.Deref(s.policy.Status.Targets, 0),
+			s.policy.Spec.Probe.PeriodSeconds)
+		if s.watching() && s.now.Before(s.fleet.intervalsUntil) {
+			message += fmt.Sprintf("; until %s without watching them, because Run Command sends a watch to the next nodes only when it has "+
+				"ended on the first ones", s.fleet.intervalsUntil.UTC().Format(time.RFC3339))
+			s.lookAgain(s.fleet.intervalsUntil)
+		}
+		s.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonProbing, message)
 	}
 }
 

@@ -34,6 +34,8 @@ type fleet struct {
 	watches   []*round
 	watchEnd  time.Time
 	busyUntil map[string]time.Time
+	// intervalsUntil is until when no node is watched, because watches do not reach the nodes.
+	intervalsUntil time.Time
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
 	confirmed map[string]time.Time
 	// newest remembers, by instance, the newest attempt, and recalled its uid, once its outcome was taken over into the state.

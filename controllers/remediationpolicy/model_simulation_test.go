@@ -69,6 +69,8 @@ type setting struct {
 	workers int
 	// pace is the least time between two steps of a tracker; its own by default.
 	pace time.Duration
+	// rampUp is what the next wave of a command waits for.
+	rampUp ssmlocal.RampUp
 }
 
 func newSimulation(t testing.TB, o setting) *simulation {
@@ -85,7 +87,8 @@ func newSimulation(t testing.TB, o setting) *simulation {
 	s.oracle = newOracle(s)
 	s.journal.told = s.oracle.written
 	s.server = ssmlocal.New(ssmlocal.Options{
-		Clock: s.clock, ReadLag: new(time.Duration(0)), PingLag: 5 * time.Minute, Retention: 2 * time.Hour, OnExecution: s.oracle.executed,
+		Clock: s.clock, ReadLag: new(time.Duration(0)), RampUp: o.rampUp, PingLag: 5 * time.Minute, Retention: 2 * time.Hour,
+		OnExecution: s.oracle.executed,
 	})
 	s.must(s.server.Start(""))
 	t.Cleanup(func() { s.must(s.server.Close()) })

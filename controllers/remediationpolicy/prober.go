@@ -241,6 +241,7 @@ func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Comm
 	}
 	if r.watch.Duration > 0 {
 		send.deadline = send.sendTime.Add(process.WatchTimeout(r.check, r.watch) + answerGrace)
+		send.watch = true
 		send.lasting = r.targets.Exclude == nil || len(r.targets.Exclude.Tags) == 0
 		want.Interval = watchPoll
 	}

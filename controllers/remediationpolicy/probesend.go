@@ -17,8 +17,12 @@ type probeSend struct {
 	byTags      bool
 	// absent are those among them that the inventory calls offline: they answer when they are back, and else stay what they are.
 	absent map[string]bool
-	// lasting means that the probe stays on the node: what it finds in the end is newer than its send.
-	lasting  bool
+	// watch means that the probe stays on the nodes, and lasting that what it finds in the end is newer than its send.
+	watch, lasting bool
+	// unwatched are those that a watch was not delivered to, which is not told yet; inTurn means that it waits for some nodes to be
+	// done before it goes on to others.
+	unwatched []string
+	inTurn    bool
 	sendTime time.Time
 	deadline time.Time
 	answered map[string]bool
@@ -38,6 +42,9 @@ func (p *probeSend) findings(now time.Time, binding string, observation runcomma
 	var findings []finding
 	for _, id := range p.instanceIDs {
 		invocation, listed := observation.Invocations[id]
+		if p.watch && !p.answered[id] && invocation.Status == runcommand.StatusDeliveryTimedOut {
+			p.unwatched, p.answered[id] = append(p.unwatched, id), true
+		}
 		if p.answered[id] || (!p.done && (!listed || !invocation.Status.Final())) || p.saysNothing(id, observation) {
 			continue
 		}
@@ -49,7 +56,18 @@ func (p *probeSend) findings(now time.Time, binding string, observation runcomma
 		o.ProbeTime, o.ReadTime, o.CommandID = p.probeTime(observation), now, p.commandID
 		findings = append(findings, finding{id, o})
 	}
+	p.inTurn = p.inTurn || 2*len(p.unwatched) > len(p.instanceIDs) && begun(observation)
 	return findings
+}
+
+// begun reports whether a command has reached any node.
+func begun(observation runcommand.Observation) bool {
+	for _, invocation := range observation.Invocations {
+		if invocation.Status == runcommand.StatusInProgress || invocation.Status.Ran() {
+			return true
+		}
+	}
+	return false
 }
 
 // probeTime is a time before which the nodes have not looked.

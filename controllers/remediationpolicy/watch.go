@@ -26,8 +26,10 @@ const (
 	// watchSettle is how long after the first of several nodes a node that went down with them is told of: a pause of two looks,
 	// those that confirm, and reading.
 	watchSettle = 5 * time.Second
-	// busyTime is how long a node that another policy watches is not asked for a watch.
+	// busyTime is how long a node that another policy watches, or that a watch did not reach, is not asked for a watch.
 	busyTime = time.Minute
+	// intervalsTime is how long no node is watched when watches do not reach most of the nodes.
+	intervalsTime = time.Hour
 )
 
 // watching reports whether the policy wants its nodes watched.
@@ -35,7 +37,7 @@ func (s *scope) watching() bool { return s.policy.Spec.Probe.Mode == v1alpha1.Pr
 
 // watch begins the watches that are due.
 func (r *Reconciler) watch(s *scope) {
-	if !s.watching() || !s.fleet.inventoried || s.fleet.whole != nil {
+	if !s.watching() || !s.fleet.inventoried || s.fleet.whole != nil || s.now.Before(s.fleet.intervalsUntil) {
 		return
 	}
 	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
@@ -82,7 +84,36 @@ func (f *fleet) watched() map[string]bool {
 
 // observeWatches takes in what the watches have found.
 func (r *Reconciler) observeWatches(s *scope) {
-	s.fleet.watches = slices.DeleteFunc(s.fleet.watches, func(round *round) bool { return r.observeRound(s, round) })
+	s.fleet.watches = slices.DeleteFunc(s.fleet.watches, func(round *round) bool {
+		over := r.observeRound(s, round)
+		s.noteUnwatched(round)
+		return over
+	})
+}
+
+// noteUnwatched takes notice of nodes that a watch did not reach in time. That says nothing about them: they are probed every period,
+// like all that nobody watches, and tried again later. Where the next wave of a command goes out when the nodes of the last one are
+// done, and not when they have the command, watches do not get beyond the first few nodes, and then the whole policy does without.
+func (s *scope) noteUnwatched(round *round) {
+	unwatched, inTurn := round.takeUnwatched()
+	for _, id := range unwatched {
+		s.fleet.busyUntil[id] = s.now.Add(busyTime)
+	}
+	if inTurn {
+		s.fleet.intervalsUntil = s.now.Add(intervalsTime)
+	}
+}
+
+// takeUnwatched takes out the nodes that a watch was not delivered to, and reports whether it went to them in turn.
+func (r *round) takeUnwatched() (unwatched []string, inTurn bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, send := range r.sends {
+		unwatched = append(unwatched, send.unwatched...)
+		inTurn = inTurn || send.inTurn
+		send.unwatched, send.inTurn = nil, false
+	}
+	return unwatched, inTurn
 }
 
 // noteBusy takes notice of a node that another policy watches: it is probed every period, and tried again later.

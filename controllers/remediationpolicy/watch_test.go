@@ -9,6 +9,8 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
@@ -17,7 +19,12 @@ import (
 // newWatched is a simulation of a policy that has its nodes watched, which has settled.
 func newWatched(t *testing.T, nodes int) *simulation {
 	t.Helper()
-	s := newSimulation(t, setting{seed: 1, workers: 1})
+	return newWatchedIn(t, nodes, ssmlocal.RampUpOnAcknowledgement)
+}
+
+func newWatchedIn(t *testing.T, nodes int, rampUp ssmlocal.RampUp) *simulation {
+	t.Helper()
+	s := newSimulation(t, setting{seed: 1, workers: 1, rampUp: rampUp})
 	s.addNodes("web", nodes)
 	s.create("web", v1alpha1.RemediationPolicySpec{
 		Targets:  withRole("web"),
@@ -80,6 +87,31 @@ func TestAWatchedFleetCostsLessThanACallASecond(t *testing.T) {
 	}
 	g.Expect(all).To(BeNumerically("<", minutes*60), "%v", s.server.Calls())
 	g.Expect(s.server.Calls()["SendCommand"]).To(BeNumerically("<=", 20*(minutes/5+1)))
+}
+
+func TestWatchesGiveWayToIntervalsWhereTheyReachTheNodesInTurn(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatchedIn(t, 100, ssmlocal.RampUpOnCompletion)
+	s.run(time.Minute)
+	policy := s.journal.policy(s.key("web"))
+	g.Expect(deref(policy.Status.Healthy)).To(Equal(100), "that a watch was not delivered says nothing about a node")
+	ready := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionReady)
+	g.Expect(ready.Status).To(Equal(metav1.ConditionTrue))
+	g.Expect(ready.Message).To(ContainSubstring("without watching them"))
+
+	failed := map[string]time.Time{}
+	for n := range 5 {
+		m := s.nodes[n*20+7]
+		failed[m.ID()] = s.clock.Now()
+		m.Fail(s.clock.Now())
+		s.run(time.Minute)
+	}
+	took := s.took(failed)
+	g.Expect(took).To(HaveLen(5))
+	g.Expect(took[4]).To(BeNumerically("<=", 45*time.Second), "by the rounds of every period")
+	s.server.ResetCalls()
+	s.run(20 * time.Minute)
+	g.Expect(s.server.Calls()["SendCommand"]).To(BeNumerically("<=", 41+4), "one to the tags each period, once the first watches have ended")
 }
 
 func TestANodeIsWatchedByOnePolicyOnly(t *testing.T) {
