@@ -23,10 +23,10 @@ type probeSend struct {
 	// done before it goes on to others.
 	unwatched []string
 	inTurn    bool
-	sendTime time.Time
-	deadline time.Time
-	answered map[string]bool
-	done     bool
+	sendTime  time.Time
+	deadline  time.Time
+	answered  map[string]bool
+	done      bool
 	// void means that a command to tags has not reached its nodes in time, or not those that we know: it says nothing about the ones
 	// whose answer is not listed.
 	void bool
@@ -38,13 +38,13 @@ type probeSend struct {
 
 // findings are about the instances that have answered since the last time, and at the end about all others.
 func (p *probeSend) findings(now time.Time, binding string, observation runcommand.Observation) []finding {
+	if p.watch {
+		p.noteUnwatched(observation)
+	}
 	proven := p.proves(observation)
 	var findings []finding
 	for _, id := range p.instanceIDs {
 		invocation, listed := observation.Invocations[id]
-		if p.watch && !p.answered[id] && invocation.Status == runcommand.StatusDeliveryTimedOut {
-			p.unwatched, p.answered[id] = append(p.unwatched, id), true
-		}
 		if p.answered[id] || (!p.done && (!listed || !invocation.Status.Final())) || p.saysNothing(id, observation) {
 			continue
 		}
@@ -56,8 +56,17 @@ func (p *probeSend) findings(now time.Time, binding string, observation runcomma
 		o.ProbeTime, o.ReadTime, o.CommandID = p.probeTime(observation), now, p.commandID
 		findings = append(findings, finding{id, o})
 	}
-	p.inTurn = p.inTurn || 2*len(p.unwatched) > len(p.instanceIDs) && begun(observation)
 	return findings
+}
+
+// noteUnwatched takes the nodes that a watch was not delivered to in time out of those that are waited for.
+func (p *probeSend) noteUnwatched(observation runcommand.Observation) {
+	for _, id := range p.instanceIDs {
+		if !p.answered[id] && observation.Invocations[id].Status == runcommand.StatusDeliveryTimedOut {
+			p.unwatched, p.answered[id] = append(p.unwatched, id), true
+		}
+	}
+	p.inTurn = p.inTurn || 2*len(p.unwatched) > len(p.instanceIDs) && begun(observation)
 }
 
 // begun reports whether a command has reached any node.
