@@ -30,7 +30,7 @@ const (
 const (
 	ackDelay  = 500 * time.Millisecond
 	lookTakes = 200 * time.Millisecond
-	stepTakes = 2 * time.Second
+	stepTakes = 500 * time.Millisecond
 	// command is how long a recovery takes on a node: it looks, acts, and looks again.
 	command = ackDelay + lookTakes + stepTakes + lookTakes
 )

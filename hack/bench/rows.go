@@ -112,12 +112,16 @@ func hourRows() []*row {
 // watchRows are probes that stay on the nodes. The processes end later than those that are there at first are renewed.
 func watchRows() []*row {
 	const renewed = 6 * time.Minute
-	with := func(name string, rampUp ssmlocal.RampUp) *row {
-		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 10, policies: 1, nodes: 1_000,
-			rampUp: rampUp, phases: []phase{
-				settle, steady(rounds, watchCalls), incidents(100, renewed), medianWithin(5 * time.Second)}}
+	with := func(name string, rampUp ssmlocal.RampUp, phases ...phase) *row {
+		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 5, policies: 1, nodes: 1_000,
+			rampUp: rampUp, phases: phases}
 	}
-	return []*row{with("acknowledgement", ssmlocal.RampUpOnAcknowledgement), with("completion", ssmlocal.RampUpOnCompletion)}
+	return []*row{
+		with("acknowledgement", ssmlocal.RampUpOnAcknowledgement,
+			settle, steady(rounds/2, watchCalls), incidents(100, renewed), medianWithin(5*time.Second)),
+		// The policy does without watches there.
+		with("completion", ssmlocal.RampUpOnCompletion, settle, steady(rounds, 0), incidents(50, 0)),
+	}
 }
 
 // medianWithin checks how long half of the recoveries took.
