@@ -35,6 +35,8 @@ type machine struct {
 	lastDown, lastUp, lastOff time.Time
 	// quietTime is when commands began to wait for its agent, zero while they do not.
 	quietTime time.Time
+	// joinTime is when the inventory last began to list it, zero when it always did.
+	joinTime time.Time
 	// starts are when steps have started the process, or will have; by uid.
 	mu     sync.Mutex
 	starts map[string]time.Time
@@ -91,6 +93,9 @@ func (m *machine) startedBy(uid string) (at time.Time, known bool) {
 // The changes of a node that can be undone. Each says what it was set to last, so that an older one does not undo it.
 
 func (m *machine) connect(c ssmlocal.Connection) {
+	if m.connection == ssmlocal.Absent && c != ssmlocal.Absent {
+		m.joinTime = m.s.clock.Now()
+	}
 	m.connection = c
 	m.s.server.SetConnection(m.ID(), c)
 }

@@ -132,7 +132,13 @@ func (o *oracle) compareInstances(p *v1alpha1.RemediationPolicy, listed map[stri
 	if slices.ContainsFunc(targets, func(m *machine) bool { return now.Sub(m.quietTime) < 2*o.settled(p) }) {
 		return
 	}
+	pages := (len(targets) + inventoryPage - 1) / inventoryPage
+	inventoried := max(inventoryInterval, time.Duration(2*pages)*time.Duration(p.Spec.Probe.PeriodSeconds)*time.Second)
 	for _, m := range targets {
+		// Where nodes are addressed by their ids, only the next inventory tells of one that has joined.
+		if now.Sub(m.joinTime) < inventoried+o.settled(p) {
+			continue
+		}
 		if now.Sub(m.healthSince) < o.settled(p) || o.busy(chainKey{p.Name, m.ID()}, o.settled(p), now) {
 			continue
 		}
