@@ -101,9 +101,8 @@ type ProbeSpec struct {
 	Mode ProbeMode `json:"mode,omitempty"`
 
 	// watchSeconds is how long a probe stays on the node in mode Watch before
-	// it is renewed, in seconds. It looks every 2 s, and when the process is
-	// down once a second, until failureThreshold looks in a row found it down.
-	// Defaults to 300.
+	// it is renewed, in seconds. It looks every second, until failureThreshold
+	// looks in a row found the process down. Defaults to 300.
 	// +kubebuilder:default=300
 	// +kubebuilder:validation:Minimum=60
 	// +kubebuilder:validation:Maximum=3600

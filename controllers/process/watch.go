@@ -11,11 +11,8 @@ import (
 )
 
 const (
-	// watchInterval is the pause between two looks at a process that is healthy. A look costs 10 to 40 ms of one CPU, so this
-	// is a hundredth of one or so.
-	watchInterval = 2 * time.Second
-	// watchConfirm is the pause after a look that found the process down.
-	watchConfirm = time.Second
+	// watchInterval is the pause between two looks. A look costs 10 to 40 ms of one CPU.
+	watchInterval = time.Second
 	// watchPatience is how long a process that is down is put down to a recovery that holds the node: the time of a step that
 	// restarts it.
 	watchPatience = 60 * time.Second
@@ -59,7 +56,7 @@ func WatchScript(c Check, w Watch, binding string) (string, error) {
 // WatchTimeout is an upper bound of the time that the script of the watch runs on the node, for executionTimeout. At the end of
 // Duration a look may be due, and then a recovery may be waited for, with a look when that has taken too long.
 func WatchTimeout(c Check, w Watch) time.Duration {
-	return seconds(w.Duration) + watchInterval + c.bound() + watchPatience + watchConfirm + c.bound() + overhead
+	return seconds(w.Duration) + watchInterval + c.bound() + watchPatience + watchInterval + c.bound() + overhead
 }
 
 func (w Watch) addTo(s *script, c Check) error {
@@ -69,7 +66,6 @@ func (w Watch) addTo(s *script, c Check) error {
 	s.setSeconds("SR_WATCH", w.Duration)
 	s.set("SR_THRESHOLD", strconv.Itoa(int(w.Threshold)))
 	s.setSeconds("SR_EVERY", watchInterval)
-	s.setSeconds("SR_CONFIRM", watchConfirm)
 	s.setSeconds("SR_PATIENCE", watchPatience)
 	s.setSeconds("SR_BOUND", WatchTimeout(c, w))
 	return nil

@@ -30,7 +30,7 @@ func (n *node) watchScript(c Check, w Watch) string {
 	n.t.Helper()
 	script, err := WatchScript(c, w, testBinding)
 	n.Expect(err).NotTo(HaveOccurred())
-	return setting(setting(script, "SR_EVERY", "0.2"), "SR_CONFIRM", "0.2")
+	return setting(script, "SR_EVERY", "0.2")
 }
 
 // watch runs a watch to its end, and reads its verdict.
@@ -266,9 +266,9 @@ func TestWatchTimeout(t *testing.T) {
 	c := byName("webserver")
 	w := Watch{Duration: 90500 * time.Millisecond, Threshold: 3}
 	const bound = 5 + 8
-	g.Expect(WatchTimeout(c, w)).To(Equal((91 + 2 + bound + 60 + 1 + bound + 10) * time.Second))
+	g.Expect(WatchTimeout(c, w)).To(Equal((91 + 1 + bound + 60 + 1 + bound + 10) * time.Second))
 	script, err := WatchScript(c, w, testBinding)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(script).To(HavePrefix("# ssm-remediator watch\nSR_BINDING='probe/0a1b2c'\nSR_WATCH='91'\nSR_THRESHOLD='3'\n" +
-		"SR_EVERY='2'\nSR_CONFIRM='1'\nSR_PATIENCE='60'\nSR_BOUND='190'\n"))
+		"SR_EVERY='1'\nSR_PATIENCE='60'\nSR_BOUND='189'\n"))
 }

@@ -23,8 +23,8 @@ import (
 const (
 	// watchPoll is how often the counts of watches are read: one call for fifty commands, which is 2,500 nodes.
 	watchPoll = 1500 * time.Millisecond
-	// watchSettle is how long after the first of several nodes a node that went down with them is told of: a pause of two looks,
-	// those that confirm, and reading.
+	// watchSettle is how long after the first of several nodes a node that went down with them is told of: the looks of up
+	// to three in a row, with their pauses, and reading.
 	watchSettle = 5 * time.Second
 	// busyTime is how long a node that another policy watches, or that a watch did not reach, is not asked for a watch.
 	busyTime = time.Minute

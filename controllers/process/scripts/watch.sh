@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # The watch: a probe that stays. As long as the process is healthy it looks every SR_EVERY seconds, for SR_WATCH seconds, and
-# it ends the moment that it is not. Down is what SR_THRESHOLD looks in a row, SR_CONFIRM seconds apart, have found down:
-# one that is healthy in between was a blip. Nothing is printed before the end, because the verdict is the first line and
-# the only one.
+# it ends the moment that it is not. Down is what SR_THRESHOLD looks in a row have found down: one that is healthy in between
+# was a blip. Nothing is printed before the end, because the verdict is the first line and the only one.
 #
 # It keeps one of the five workers of the agent busy, so at most one of them watches a node, over all policies: its place is
 # a claim on $run/watch. One that finds the place taken looks once, as a probe does, and says so (watch=busy).
@@ -77,19 +76,17 @@ taken() {
 
 # stay returns when the watch is over, with the verdict of the last look.
 stay() {
-  pause=$SR_EVERY
   while :; do
     # Looks without a pause would be a storm.
-    sleep "$pause" || exit 1
+    sleep "$SR_EVERY" || exit 1
     clock
     traffic
     before=$recovery
     examine
     clock
     if [ "$health" = Healthy ]; then
-      failures=0 since='' pause=$SR_EVERY
+      failures=0 since=''
     else
-      pause=$SR_CONFIRM
       ! excused || continue
       [ "$health" = Unhealthy ] || return 0
       failures=$((failures + 1))

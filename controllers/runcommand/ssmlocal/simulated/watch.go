@@ -22,8 +22,6 @@ type watch struct {
 	begun int64
 	// failures are the looks in a row that found the process down.
 	failures int64
-	// pause is the time until the next look.
-	pause time.Duration
 	// since is when a recovery began to excuse that the process is not healthy, in seconds since boot; nil when none does.
 	since *int64
 	// told is what the node was told to say when the watch had come so far.
@@ -46,7 +44,7 @@ func (r *run) watch() *watch {
 		r.answer(watchBusy)
 		return nil
 	}
-	w := &watch{run: *r, begun: began.uptime(), pause: r.script.seconds("SR_EVERY"), told: r.node.verdict}
+	w := &watch{run: *r, begun: began.uptime(), told: r.node.verdict}
 	w.forecast = &ssmlocal.Forecast{Renew: w.renew}
 	r.node.watch = w
 	return w
@@ -135,7 +133,7 @@ func (w *watch) skip(to time.Time) {
 		}
 	}
 	if left := to.Sub(w.now) - 1; left > 0 {
-		w.now = w.now.Add(left.Truncate(w.pause + w.node.lookTakes))
+		w.now = w.now.Add(left.Truncate(w.script.seconds("SR_EVERY") + w.node.lookTakes))
 	}
 }
 
@@ -152,7 +150,7 @@ func (n *Node) next(s state) time.Time {
 
 // look looks once more, after the pause, and tells whether the watch is over.
 func (w *watch) look() (over bool) {
-	if !w.elapse(w.pause) {
+	if !w.elapse(w.script.seconds("SR_EVERY")) {
 		return true
 	}
 	before := w.node.lock.traffic(w.state())
@@ -161,9 +159,8 @@ func (w *watch) look() (over bool) {
 	}
 	now := w.state()
 	if w.verdict.Health == v1alpha1.HealthHealthy {
-		w.failures, w.since, w.pause = 0, nil, w.script.seconds("SR_EVERY")
+		w.failures, w.since = 0, nil
 	} else {
-		w.pause = w.script.seconds("SR_CONFIRM")
 		if w.excused(before, now) {
 			return false
 		}

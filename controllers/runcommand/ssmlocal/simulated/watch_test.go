@@ -15,8 +15,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
 )
 
-// halfAMinute is a watch that looks every two seconds, and is over when two looks have found the process down, a second
-// apart.
+// halfAMinute is a watch that looks every second, and is over when two looks have found the process down.
 func halfAMinute() sent { return watchOf(byFile(), 30*second, 2) }
 
 const (
@@ -37,14 +36,15 @@ func TestWatchThroughTheServer(t *testing.T) {
 	w.Expect(w.fleet.Ledger.Effects()).To(BeEmpty())
 }
 
-// TestWatchEndsSoonAfterTheProcess has it die after 11 s: the looks after 12 and 13 s find it down.
+// TestWatchEndsSoonAfterTheProcess has it die after 11.5 s: the looks after 12 and 13 s find it down.
 func TestWatchEndsSoonAfterTheProcess(t *testing.T) {
-	for name, told := range map[string]time.Duration{"told before": 0, "told then": 11 * second, "told a moment later": 11*second + 1} {
+	const dies = 11*second + second/2
+	for name, told := range map[string]time.Duration{"told before": 0, "told then": dies, "told a moment later": dies + 1} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 1)
 			read := w.sendScript(halfAMinute())
 			w.clock.Step(told)
-			w.fleet.Nodes()[0].Fail(at(11 * second))
+			w.fleet.Nodes()[0].Fail(at(dies))
 			w.Expect(read(13*second - 1 - told)).To(Equal(inProgress))
 			w.Expect(w.fleet.Nodes()[0].Watched(w.clock.Now())).To(BeTrue())
 			w.Expect(read(1)).To(Equal(wasDown))
@@ -59,30 +59,30 @@ func TestWatchEndsSoonAfterTheProcess(t *testing.T) {
 func TestWhatAWatchSees(t *testing.T) {
 	tests := map[string]struct {
 		happens func(w *world, n *Node)
-		// ends is so long after that has happened, which is 11 s after the start.
+		// ends is so long after that has happened, which is 11.5 s after the start.
 		ends time.Duration
 		want string
 	}{
-		"a stop":              {func(w *world, n *Node) { n.Stop(w.clock.Now()) }, 2 * second, wasDown},
-		"a failure to come":   {func(w *world, n *Node) { n.Fail(w.clock.Now().Add(5 * second)) }, 6 * second, wasDown},
-		"a blip":              {func(w *world, n *Node) { n.Fail(w.clock.Now()); n.Start(at(12*second + 1)) }, 20 * second, wasHealthy},
-		"a hold file":         {func(_ *world, n *Node) { n.Hold(process.ReasonHoldFile) }, second, "Held/HoldFile failures=0 busy=false"},
-		"a hold that is over": {func(_ *world, n *Node) { n.Hold(process.ReasonHoldFile); n.Untell() }, 19 * second, wasHealthy},
+		"a stop":              {func(w *world, n *Node) { n.Stop(w.clock.Now()) }, second + second/2, wasDown},
+		"a failure to come":   {func(w *world, n *Node) { n.Fail(w.clock.Now().Add(5 * second)) }, 6*second + second/2, wasDown},
+		"a blip":              {func(w *world, n *Node) { n.Fail(w.clock.Now()); n.Start(at(12*second + 1)) }, 18*second + second/2, wasHealthy},
+		"a hold file":         {func(_ *world, n *Node) { n.Hold(process.ReasonHoldFile) }, second / 2, "Held/HoldFile failures=0 busy=false"},
+		"a hold that is over": {func(_ *world, n *Node) { n.Hold(process.ReasonHoldFile); n.Untell() }, 18*second + second/2, wasHealthy},
 		"trouble": {
-			func(_ *world, n *Node) { n.Tell(unknown(process.ReasonNodeDiskFull)) }, second, "Unknown/NodeDiskFull failures=0 busy=false",
+			func(_ *world, n *Node) { n.Tell(unknown(process.ReasonNodeDiskFull)) }, second / 2, "Unknown/NodeDiskFull failures=0 busy=false",
 		},
 		// The lock has expired after 17 s.
-		"a recovery": {func(w *world, n *Node) { n.Seize(w.clock.Now(), "x", 5*second); n.Fail(w.clock.Now()) }, 7 * second, wasDown},
+		"a recovery": {func(w *world, n *Node) { n.Seize(w.clock.Now(), "x", 5*second); n.Fail(w.clock.Now()) }, 6*second + second/2, wasDown},
 		"a recovery that helps": {
 			func(w *world, n *Node) {
 				n.Seize(w.clock.Now(), "x", 5*second)
 				n.Fail(w.clock.Now())
 				n.Start(w.clock.Now().Add(4 * second))
-			}, 20 * second, wasHealthy,
+			}, 18*second + second/2, wasHealthy,
 		},
 		// One that is down for longer than a minute is not excused any more. The first look is after 12 s.
 		"a recovery that takes long": {
-			func(w *world, n *Node) { n.Seize(w.clock.Now(), "x", time.Hour); n.Fail(w.clock.Now()) }, 61 * second,
+			func(w *world, n *Node) { n.Seize(w.clock.Now(), "x", time.Hour); n.Fail(w.clock.Now()) }, 60*second + second/2,
 			"Unhealthy/CheckFailed failures=1 busy=false",
 		},
 		"its end": {
@@ -97,7 +97,7 @@ func TestWhatAWatchSees(t *testing.T) {
 			w := newWorld(t, 1)
 			script, comment, reader := halfAMinute()(w.WithT, noon)
 			command := w.send(runcommand.ShellScript(script, 10*time.Minute), comment).ID
-			w.clock.Step(11 * second)
+			w.clock.Step(11*second + second/2)
 			test.happens(w, w.fleet.Nodes()[0])
 			status := func() string {
 				i, err := w.service.Result(t.Context(), command, ID(0))
