@@ -92,7 +92,8 @@ func TestPolicyAccepted(t *testing.T) {
 		"probe, smallest": `{"spec":{"probe":{"periodSeconds":10,"timeoutSeconds":1,"failureThreshold":1,"confirmSeconds":1,
 			"successThreshold":1,"startupGraceSeconds":0,"mode":"Interval","watchSeconds":60}}}`,
 		"probe, largest": `{"spec":{"probe":{"periodSeconds":86400,"timeoutSeconds":300,"failureThreshold":100,
-			"confirmSeconds":3600,"successThreshold":100,"startupGraceSeconds":86400,"mode":"Watch","watchSeconds":3600}}}`,
+			"confirmSeconds":3600,"successThreshold":100,"startupGraceSeconds":86400,"mode":"Interval","watchSeconds":3600}}}`,
+		"probe, watch of a period":    `{"spec":{"probe":{"mode":"Watch","watchSeconds":90,"periodSeconds":90}}}`,
 		"probe, time-out of a period": `{"spec":{"probe":{"periodSeconds":20,"timeoutSeconds":20}}}`,
 
 		"limits, smallest": `{"spec":{"limits":{"attempts":1,"windowSeconds":60,"backoffSeconds":1,"backoffMaxSeconds":1,
@@ -197,6 +198,8 @@ var rejectedPolicies = map[string]refusal{
 	"a check of 8193":      {`{"spec":{"process":{"systemdUnit":null,"command":` + quoted(8193) + `}}}`, "spec.process.command", "may not be more than 8192 bytes"},
 	"time-out over period": {`{"spec":{"probe":{"timeoutSeconds":31}}}`, "spec.probe", "timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"},
 	"an unknown probe":     {`{"spec":{"probe":{"mode":"Stream"}}}`, "spec.probe.mode", `supported values: "Interval", "Watch"`},
+	"period over watch": {`{"spec":{"probe":{"mode":"Watch","watchSeconds":60,"periodSeconds":61}}}`, "spec.probe",
+		"with mode Watch periodSeconds must not be more than watchSeconds, or no probe would stay; raise watchSeconds or lower periodSeconds"},
 
 	"maxConcurrent 0":     {`{"spec":{"limits":{"maxConcurrent":0}}}`, "spec.limits.maxConcurrent", badCount},
 	"maxConcurrent -1":    {`{"spec":{"limits":{"maxConcurrent":-1}}}`, "spec.limits.maxConcurrent", badCount},

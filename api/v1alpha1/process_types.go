@@ -89,6 +89,7 @@ const (
 // ProbeSpec says how often the process is probed and when it counts as down, as in the probes of a Pod.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.timeoutSeconds) || !has(self.periodSeconds) || self.timeoutSeconds <= self.periodSeconds",message="timeoutSeconds must not be more than periodSeconds; raise periodSeconds or lower timeoutSeconds"
+// +kubebuilder:validation:XValidation:rule="!has(self.mode) || self.mode != 'Watch' || !has(self.watchSeconds) || !has(self.periodSeconds) || self.periodSeconds <= self.watchSeconds",message="with mode Watch periodSeconds must not be more than watchSeconds, or no probe would stay; raise watchSeconds or lower periodSeconds"
 type ProbeSpec struct {
 	// mode is Interval, or Watch to have each probe stay on the node and report
 	// the moment that the process is down: detection takes seconds, and there
