@@ -5,7 +5,6 @@ package runcommand
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 )
@@ -36,8 +35,9 @@ type reading struct {
 	*Tracker
 	before map[string]*tracked
 	after  map[string]*Observation
-	// listed are the commands whose counts were read.
-	listed map[string]bool
+	// listed are the commands whose counts were read, and askTime is a time before that.
+	listed  map[string]bool
+	askTime time.Time
 	// undelivered are the nodes that commands could not be delivered to which have succeeded by their counts, and sweepErr why nobody
 	// knows of these.
 	undelivered []Invocation
@@ -84,8 +84,8 @@ func (r *reading) list(ctx context.Context, due []string) {
 // touch makes a command one of those that are read.
 func (r *reading) touch(id string) *Observation {
 	if r.after[id] == nil {
-		after := r.before[id].Observation
-		after.Invocations, after.Err = maps.Clone(after.Invocations), nil
+		after := r.before[id].Observation.clone()
+		after.Err = nil
 		r.after[id] = &after
 	}
 	return r.after[id]
@@ -110,20 +110,12 @@ func (r *reading) listShared(ctx context.Context, filter CommandFilter, wanted [
 		if slices.Contains(wanted, command.ID) {
 			missing--
 		}
-		r.touch(command.ID).take(command, r.clock.Now())
+		r.touch(command.ID).Command = command
 		r.listed[command.ID] = true
 		if missing == 0 {
 			return
 		}
 	}
-}
-
-// take takes in the counts of a command as they were read.
-func (o *Observation) take(command Command, now time.Time) {
-	if o.Command.Completed != command.Completed || o.Command.Status != command.Status {
-		o.PriorTime = o.listTime
-	}
-	o.Command, o.listTime = command, now
 }
 
 // failed notes why commands could not be read. That one is not visible yet is no failure.

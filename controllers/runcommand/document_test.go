@@ -198,6 +198,7 @@ func TestTrackerWaitsUntilTheInvocationSaysSoToo(t *testing.T) {
 	w.Expect(o.Command.Done()).To(BeTrue())
 	w.Expect(o.Done).To(BeFalse())
 	service.behind = false
+	w.clock.Step(pollInterval)
 	w.Expect(tracker.Step(t.Context())).To(BeZero())
 	o, _ = tracker.Observe(sent.ID)
 	w.Expect(o.Done).To(BeTrue())

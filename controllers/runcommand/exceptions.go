@@ -94,13 +94,18 @@ func (r *reading) enumerate(ctx context.Context, want *tracked, o *Observation) 
 	return nil
 }
 
-// uncounted are the statuses that count as completed and are in none of the counts. All but the first show in the status of the
-// command, unless errors do.
+// uncounted are the statuses that count as completed and are in none of the counts. The status of a command that is over shows all
+// but the first, unless errors do. While it is not over the second is what a person makes of single nodes, and the third is for roles
+// to say; the others cannot be: we set no limit of errors, and the inventory tells the platforms.
 func uncounted(c Command) []Status {
-	if c.Errors == 0 && (!c.Status.Final() || c.Status == StatusSuccess) {
+	switch {
+	case c.Errors == 0 && c.Status == StatusSuccess:
 		return []Status{StatusUndeliverable}
+	case c.Errors == 0 && !c.Status.Final():
+		return []Status{StatusUndeliverable, StatusCancelled, StatusAccessDenied}
+	default:
+		return []Status{StatusUndeliverable, StatusCancelled, StatusAccessDenied, StatusTerminated, StatusInvalidPlatform}
 	}
-	return []Status{StatusUndeliverable, StatusCancelled, StatusTerminated, StatusInvalidPlatform, StatusAccessDenied}
 }
 
 // listInto reads the invocations of the statuses, one after the other, until so many were found, and returns how many were. Nothing

@@ -283,7 +283,7 @@ func FuzzTracker(f *testing.F) {
 		g.Expect(found.Found.ID).To(BeEmpty())
 		for !clk.Now().After(deadline.Add(exceptionsGrace + 2*maxPollInterval)) {
 			wait := tracker.Step(t.Context())
-			g.Expect(wait == 0 || (wait >= pollInterval && wait <= maxPollInterval)).To(BeTrue(), "%v", wait)
+			g.Expect(wait == 0 || (wait >= youngInterval && wait <= maxPollInterval)).To(BeTrue(), "%v", wait)
 			if wait == 0 {
 				break
 			}

@@ -5,30 +5,66 @@ package runcommand
 
 import (
 	"context"
+	"time"
 )
 
 func (t *Tracker) overdue(want *tracked) bool { return !t.clock.Now().Before(want.Deadline) }
 
-// wantsResults decides whether the results have to be read: the command is done, its deadline has passed, or one more node
-// has ended badly than was known.
+// wantsResults decides whether the results have to be read: the command is done, its deadline has passed, or its counts tell of
+// something that is not in the results which were read before.
 func (t *Tracker) wantsResults(want *tracked, after *Observation) bool {
-	before := want.Observation.Command
-	if t.overdue(want) {
+	switch {
+	case t.overdue(want):
 		return true
-	}
-	if after.Command.ID == "" || after.Err != nil {
+	case after.Command.ID == "" || after.Err != nil:
+		return false
+	case after.Command.Done():
+		return true
+	case want.InstanceID != "":
 		return false
 	}
-	return after.Command.Done() || (want.InstanceID == "" && (after.Command.Errors > before.Errors ||
-		after.Command.DeliveryTimedOut > before.DeliveryTimedOut))
+	final, failed, timedOut := after.ends()
+	if after.Command.Completed <= final {
+		return false
+	}
+	// Ends that are no errors are not worth a look each, but those of a command that stays are not left untold either.
+	quiet := want.Interval > 0 && after.Command.Completed == want.Observation.Command.Completed
+	return after.Command.Errors > failed || after.Command.DeliveryTimedOut > timedOut || quiet
+}
+
+// ends counts the invocations that have ended, and those among them that count as an error or a delivery timeout.
+func (o *Observation) ends() (final, failed, timedOut int) {
+	for _, i := range o.Invocations {
+		if i.Status.Final() {
+			final++
+		}
+		switch i.Status {
+		case StatusFailed, StatusExecutionTimedOut:
+			failed++
+		case StatusDeliveryTimedOut:
+			timedOut++
+		default:
+		}
+	}
+	return final, failed, timedOut
+}
+
+// note notes when the invocations that have ended had not yet, and whether counts that were asked for at askTime tell of nothing else.
+func (o *Observation) note(listed bool, askTime time.Time) {
+	for id, i := range o.Invocations {
+		if _, noted := o.PriorTimes[id]; i.Status.Final() && !noted {
+			o.PriorTimes[id] = o.PriorTime
+		}
+	}
+	if final, _, _ := o.ends(); listed && o.Command.Completed <= final {
+		o.PriorTime = askTime
+	}
 }
 
 // results reads the results of a command into the observation. After the deadline it is done even when that fails.
 func (r *reading) results(ctx context.Context, want *tracked, o *Observation) {
 	o.Done = r.overdue(want)
 	if r.overloaded && !o.Done {
-		// The counts of before stay, so that the next reading finds the news in them.
-		o.Command = want.Observation.Command
 		return
 	}
 	var err error

@@ -65,9 +65,10 @@ func (t *Tracker) EndSearch(comment string) {
 	delete(t.searches, comment)
 }
 
-// stepSearches looks once for all that is searched, and reports whether AWS is in a state to answer.
-func (t *Tracker) stepSearches(ctx context.Context) bool {
+// dueSearches returns what is to be looked for now, and drops what is not looked for any more.
+func (t *Tracker) dueSearches() []Search {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	var open []Search
 	maps.DeleteFunc(t.searches, func(_ string, s *search) bool { return t.clock.Now().After(s.Until) })
 	for _, s := range t.searches {
@@ -76,8 +77,11 @@ func (t *Tracker) stepSearches(ctx context.Context) bool {
 			open = append(open, s.Search)
 		}
 	}
-	t.mu.Unlock()
+	return open
+}
 
+// lookFor looks once for each of them, and reports whether AWS is in a state to answer.
+func (t *Tracker) lookFor(ctx context.Context, open []Search) bool {
 	ok := true
 	for _, s := range open {
 		found, err := t.look(ctx, s)

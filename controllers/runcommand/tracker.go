@@ -13,8 +13,11 @@ import (
 )
 
 // How often commands in flight are read. A throttling or failing SSM is asked less and less often, and so is one command
-// that cannot be read. One that takes long is not looked at every second.
+// that cannot be read. One that takes long is not looked at every second, and the recovery of one node, as long as it is young, more
+// often, because somebody waits for it.
 const (
+	youngAge        = 5 * time.Second
+	youngInterval   = 500 * time.Millisecond
 	pollInterval    = time.Second
 	maxPollInterval = 30 * time.Second
 	longAge         = 2 * time.Minute
@@ -40,17 +43,26 @@ type Observation struct {
 	OthersSucceeded bool
 	// Settled is how long after the begin of tracking the counts were last seen to change.
 	Settled time.Duration
-	// PriorTime is when the counts were last read before they changed: what has changed them is not older, but for the lag of lists.
-	PriorTime time.Time
+	// PriorTime is when counts were last asked for that told of nothing but what is in Invocations: what is not in there has ended
+	// later, but for the lag of lists. PriorTimes are those of the invocations that have ended.
+	PriorTime  time.Time
+	PriorTimes map[string]time.Time
 	// ReadTime is when the invocations, or counts that stand for them, had last been read; zero before that.
 	ReadTime time.Time
 	// Done means that there is nothing more to wait for: the command has ended and was read, or its deadline has passed.
 	Done bool
 	// Err is the error of the last read; nil after a good one.
 	Err error
+}
 
-	// listTime is when the counts were last read.
-	listTime time.Time
+func newObservation() Observation {
+	return Observation{Invocations: map[string]Invocation{}, PriorTimes: map[string]time.Time{}}
+}
+
+// clone copies what a later reading changes.
+func (o Observation) clone() Observation {
+	o.Invocations, o.PriorTimes = maps.Clone(o.Invocations), maps.Clone(o.PriorTimes)
+	return o
 }
 
 // Want says what is wanted of a command in flight.
@@ -108,7 +120,7 @@ func (t *Tracker) Track(w Want) {
 	if !known {
 		now := t.clock.Now()
 		t.commands[w.Command.ID] = &tracked{
-			Want: w, Observation: Observation{Invocations: map[string]Invocation{}}, since: now, due: now.Add(max(settle, w.Expected)),
+			Want: w, Observation: newObservation(), since: now, due: now.Add(max(settle, w.Expected)),
 		}
 	}
 	t.mu.Unlock()
@@ -125,9 +137,7 @@ func (t *Tracker) Observe(commandID string) (Observation, bool) {
 	if !ok {
 		return Observation{}, false
 	}
-	observation := c.Observation
-	observation.Invocations = maps.Clone(c.Invocations)
-	return observation, true
+	return c.Observation.clone(), true
 }
 
 // Forget stops reading a command.
@@ -145,11 +155,27 @@ func (t *Tracker) Wait() time.Duration {
 	if !any {
 		return 0
 	}
-	if rested := t.stepTime.Add(t.interval); due.Before(rested) {
+	if rested := t.stepTime.Add(t.rest()); due.Before(rested) {
 		due = rested
 	}
 	return max(due.Sub(t.clock.Now()), 1)
 }
+
+// rest is the time between two Steps. It is short for the sake of young ones, as far as one page lists them.
+func (t *Tracker) rest() time.Duration {
+	young, now := 0, t.clock.Now()
+	for _, c := range t.commands {
+		if !c.Done && c.young(now) {
+			young++
+		}
+	}
+	if t.interval > pollInterval || young == 0 || young > listPage {
+		return t.interval
+	}
+	return youngInterval
+}
+
+func (c *tracked) young(now time.Time) bool { return c.InstanceID != "" && now.Sub(c.since) < youngAge }
 
 func (t *Tracker) nextDue() (due time.Time, any bool) {
 	for _, c := range t.commands {
@@ -169,16 +195,16 @@ func (t *Tracker) nextDue() (due time.Time, any bool) {
 // Step reads all commands in flight that are due, and returns how long to wait until the next time; 0 means that there is
 // nothing to wait for. It is not to be called twice at a time.
 func (t *Tracker) Step(ctx context.Context) time.Duration {
-	ok := true
-	if pending, due := t.pending(); len(due) > 0 {
-		ok = t.readCommands(ctx, pending, due)
-	}
-	ok = t.stepSearches(ctx) && ok
+	pending, due := t.pending()
+	open := t.dueSearches()
+	ok := len(due) == 0 || t.readCommands(ctx, pending, due)
+	ok = t.lookFor(ctx, open) && ok
 	t.mu.Lock()
-	if ok {
-		t.interval = pollInterval
-	} else {
+	switch {
+	case !ok:
 		t.interval = min(2*t.interval, maxPollInterval)
+	case len(due) > 0 || len(open) > 0:
+		t.interval = pollInterval
 	}
 	t.stepTime = t.clock.Now()
 	t.mu.Unlock()
@@ -208,13 +234,14 @@ func (t *Tracker) pending() (pending map[string]*tracked, due []string) {
 // readCommands lists the counts of the commands that are due, and of others that are listed with them, and reads the results of
 // those whose counts call for it. It reports whether AWS is in a state to answer.
 func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked, due []string) bool {
-	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}, listed: map[string]bool{}}
+	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}, listed: map[string]bool{}, askTime: t.clock.Now()}
 	r.list(ctx, due)
 	r.sweep(ctx)
 	for id, after := range r.after {
 		if want := pending[id]; t.wantsResults(want, after) {
 			r.results(ctx, want, after)
 		}
+		after.note(r.listed[id], r.askTime)
 		t.store(id, pending[id].Observation, *after)
 	}
 	return !r.overloaded
@@ -232,13 +259,12 @@ func overloaded(err error) bool {
 // dueAfter is when a command that was just read is to be read next.
 func (t *Tracker) dueAfter(c *tracked) time.Time {
 	now := t.clock.Now()
-	age, due := now.Sub(c.since), now
+	age, due := now.Sub(c.since), now.Add(pollInterval)
 	switch {
 	case c.Err != nil && !overloaded(c.Err):
 		due = now.Add(maxPollInterval)
 	case !c.Deadline.After(now):
 		// Counts and lists did not agree yet.
-		due = now.Add(pollInterval)
 	case c.Interval > 0:
 		due = now.Add(c.Interval)
 	case c.Exceptions:
@@ -246,6 +272,8 @@ func (t *Tracker) dueAfter(c *tracked) time.Time {
 		due = now.Add(max(pollInterval, 2*age))
 	case age >= longAge:
 		due = now.Add(longInterval)
+	case c.young(now):
+		due = now.Add(youngInterval)
 	}
 	// The deadline is kept in any case.
 	if c.Deadline.After(now) && c.Deadline.Before(due) {
@@ -266,7 +294,7 @@ func (t *Tracker) store(id string, before, after Observation) {
 		c.due = t.dueAfter(c)
 	}
 	t.mu.Unlock()
-	news := after.Done || after.Command.Status != before.Command.Status || len(after.Invocations) != len(before.Invocations) ||
+	news := after.Done || after.Command.Status != before.Command.Status || len(after.PriorTimes) != len(before.PriorTimes) ||
 		after.Command.Errors != before.Command.Errors
 	if ok && news && c.Notify != nil {
 		c.Notify()

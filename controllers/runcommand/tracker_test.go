@@ -22,7 +22,7 @@ func TestTrackerReadsAResultOnce(t *testing.T) {
 	sent := w.send("a", 1)
 	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour), Notify: func() { news++ }})
 
-	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "it still runs")
+	w.Expect(w.region.Step(t.Context())).To(Equal(youngInterval), "it still runs")
 	o, tracked := w.region.Observe(sent.ID)
 	w.Expect(tracked).To(BeTrue())
 	w.Expect(o.Done).To(BeFalse())
@@ -93,7 +93,7 @@ func TestTrackerWaitsForWhatIsNotVisibleYet(t *testing.T) {
 	w := newWorld(t, 1, func(o *ssmlocal.Options) { *o.ReadLag = 3 * time.Second })
 	sent := w.send("a", 1)
 	w.region.Track(Want{Command: sent, InstanceID: id(0), Deadline: noon.Add(time.Hour)})
-	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "not visible is no failure")
+	w.Expect(w.region.Step(t.Context())).To(Equal(youngInterval), "not visible is no failure")
 	o, _ := w.region.Observe(sent.ID)
 	w.Expect(o.Command.ID).To(BeEmpty())
 	w.Expect(o.Err).NotTo(HaveOccurred())
@@ -111,6 +111,7 @@ func TestTrackerAsksAFailingServiceLessAndLess(t *testing.T) {
 	var waits []time.Duration
 	for range 7 {
 		waits = append(waits, w.region.Step(t.Context()))
+		w.clock.Step(waits[len(waits)-1])
 	}
 	w.Expect(waits).To(Equal([]time.Duration{
 		2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second, 30 * time.Second,
