@@ -109,6 +109,18 @@ var _ = Describe("A fleet of many tagged nodes", func() {
 		Expect(w.outcomes()).To(ConsistOf(recovered))
 	})
 
+	It("notices one that has come in the place of another by what the command tells", func() {
+		w := newWorld(200)
+		w.apply()
+		w.advance(15 * time.Second)
+		Expect(w.server.AddInstance(scripted(w, 200, map[string]string{"Role": "web"}))).To(Succeed())
+		w.set(200, down)
+		w.server.RemoveInstance(id(7))
+		w.advance(40 * time.Second)
+		Expect(w.health()).To(Equal([4]int{200, 0, 0, 0}))
+		Expect(w.outcomes()).To(ConsistOf(recovered))
+	})
+
 	It("is probed by ids when one command to the tags does not reach the nodes in time", func() {
 		w := newWorld(0, func(o *ssmlocal.Options) { o.RampUp = ssmlocal.RampUpOnCompletion })
 		w.slow = 6 * time.Second

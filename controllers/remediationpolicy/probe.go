@@ -4,6 +4,7 @@
 package remediationpolicy
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -63,6 +64,8 @@ func (r *Reconciler) newWhole(s *scope) *round {
 	round.expected, round.byID = s.fleet.expected, s.now.Before(s.fleet.byIDUntil)
 	if s.watching() {
 		round.watched = s.fleet.watched()
+		// What is not known of a node its watch does not tell before its end.
+		maps.DeleteFunc(round.watched, func(id string, _ bool) bool { return s.fleet.states[id].Health != v1alpha1.HealthHealthy })
 	}
 	round.recovering, round.silent = map[string]bool{}, map[string]bool{}
 	for id, state := range s.fleet.states {

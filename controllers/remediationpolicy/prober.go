@@ -80,9 +80,7 @@ func (p *Prober) begin(ctx context.Context, r *round) {
 		} else {
 			p.sendAll(ctx, region, r, ids)
 		}
-		r.mu.Lock()
-		r.begun = true
-		r.mu.Unlock()
+		r.noteBegun()
 	}
 	if r.isAbandoned() {
 		p.end(ctx, region, r)

@@ -53,7 +53,7 @@ func (p *probeSend) findings(now time.Time, binding string, observation runcomma
 		if listed || !proven {
 			o = judge(invocation, listed, binding, observation)
 		}
-		o.ProbeTime, o.ReadTime, o.CommandID = p.probeTime(observation), now, p.commandID
+		o.ProbeTime, o.ReadTime, o.CommandID = p.probeTime(id, observation), now, p.commandID
 		findings = append(findings, finding{id, o})
 	}
 	return findings
@@ -66,8 +66,12 @@ func (p *probeSend) noteUnwatched(observation runcommand.Observation) {
 			p.unwatched, p.answered[id] = append(p.unwatched, id), true
 		}
 	}
-	p.inTurn = p.inTurn || 2*len(p.unwatched) > len(p.instanceIDs) && begun(observation)
+	many := len(p.instanceIDs) >= leastInTurn
+	p.inTurn = p.inTurn || many && 2*len(p.unwatched) > len(p.instanceIDs) && begun(observation)
 }
+
+// leastInTurn is of how many nodes a command has to be to tell that it goes to them in turn: of few ones most may be off.
+const leastInTurn = 10
 
 // begun reports whether a command has reached any node.
 func begun(observation runcommand.Observation) bool {
@@ -79,10 +83,14 @@ func begun(observation runcommand.Observation) bool {
 	return false
 }
 
-// probeTime is a time before which the nodes have not looked.
-func (p *probeSend) probeTime(observation runcommand.Observation) time.Time {
-	if p.lasting && observation.PriorTime.After(p.sendTime) {
-		return observation.PriorTime.Truncate(time.Microsecond)
+// probeTime is a time before which a node has not looked.
+func (p *probeSend) probeTime(id string, observation runcommand.Observation) time.Time {
+	prior, ended := observation.PriorTimes[id]
+	if !ended {
+		prior = observation.PriorTime
+	}
+	if p.lasting && prior.After(p.sendTime) {
+		return prior.Truncate(time.Microsecond)
 	}
 	return p.sendTime
 }

@@ -34,13 +34,24 @@ func (r *round) fits(send *probeSend, o runcommand.Observation) bool {
 		return true
 	}
 	targets, all := o.Command.Targets, len(send.instanceIDs)
-	known := targets == all || targets == all-len(send.absent)
+	known := (targets == all || targets == all-len(send.absent)) && send.knows(o)
 	if o.OthersSucceeded && !known && r.recount != recountDone {
 		r.recount = max(r.recount, recountWanted)
 		return false
 	}
 	send.void = !known || !o.OthersSucceeded || send.unreached(o) > max(fewUnreached, all/10)
 	return true
+}
+
+// knows reports whether all that the command tells of are nodes that it is believed to address.
+func (p *probeSend) knows(o runcommand.Observation) bool {
+	listed := len(o.Invocations)
+	for _, id := range p.instanceIDs {
+		if _, ok := o.Invocations[id]; ok {
+			listed--
+		}
+	}
+	return listed == 0
 }
 
 // wantsRecount reports whether the Prober has to be told to take the inventory anew.

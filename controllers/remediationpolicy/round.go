@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,6 +64,8 @@ type round struct {
 	// known holds what is clear without a command, for instance that a node is offline, and was not collected yet.
 	known []finding
 	sends []*probeSend
+	// unsent are those of instanceIDs that nothing was sent to, and of which that was not told yet.
+	unsent []string
 	// recount says how far it is with an inventory that does not fit the counts.
 	recount recount
 	// problem is the first error of AWS, if there was one.
@@ -200,6 +203,20 @@ func (r *round) fail(err error, id string, now time.Time) {
 		r.problem = p
 	}
 	r.addKnown(id, unknown(p.reason, p.message), now)
+}
+
+// noteBegun notes that all was sent that could be.
+func (r *round) noteBegun() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun = true
+	sent := map[string]bool{}
+	for _, send := range r.sends {
+		for _, id := range send.instanceIDs {
+			sent[id] = true
+		}
+	}
+	r.unsent = slices.DeleteFunc(slices.Clone(r.instanceIDs), func(id string) bool { return sent[id] })
 }
 
 // unanswered are the nodes that the round is about and that have not answered yet.

@@ -17,8 +17,9 @@ import (
 //	  ^                     │
 //	  └── every period ─────┴─────> down, Held, Unknown, lost, or another one watches the node
 //
-// All watches of an epoch end together, so that those of the next one fit into as few commands as there can be. A round of every
-// period is about the nodes that nobody watches, and about who belongs to the fleet.
+// All watches of an epoch end together, so that those of the next one fit into as few commands as there can be; it is not waited long
+// for those that are lost. A round of every period is about the nodes that nobody watches, those that were not Healthy when they were
+// last looked at, and about who belongs to the fleet.
 
 const (
 	// watchPoll is how often the counts of watches are read: one call for fifty commands, which is 2,500 nodes.
@@ -26,6 +27,8 @@ const (
 	// watchSettle is how long after the first of several nodes a node that went down with them is told of: the looks of up
 	// to three in a row, with their pauses, and reading.
 	watchSettle = 5 * time.Second
+	// watchStraggle is how long after its time a watch may end that is not lost.
+	watchStraggle = 10 * time.Second
 	// busyTime is how long a node that another policy watches, or that a watch did not reach, is not asked for a watch.
 	busyTime = time.Minute
 	// intervalsTime is how long no node is watched when watches do not reach most of the nodes.
@@ -41,12 +44,14 @@ func (r *Reconciler) watch(s *scope) {
 		return
 	}
 	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
-	if len(s.fleet.watches) == 0 {
+	until := s.watchedUntil()
+	if !until.After(s.now) {
 		s.fleet.watchEnd = s.now.Add(time.Duration(s.policy.Spec.Probe.WatchSeconds) * time.Second)
 	}
 	left := s.fleet.watchEnd.Sub(s.now).Truncate(time.Second)
 	due := s.unwatched()
 	if len(due) == 0 || left < period {
+		s.lookAgain(until)
 		return
 	}
 	round := r.newRound(s)
@@ -56,6 +61,30 @@ func (r *Reconciler) watch(s *scope) {
 		return
 	}
 	s.fleet.watches = append(s.fleet.watches, round)
+}
+
+// watchedUntil is until when there may be watches that are not lost; zero without any.
+func (s *scope) watchedUntil() (until time.Time) {
+	for _, round := range s.fleet.watches {
+		if end := round.watchedUntil(s.now); end.After(until) {
+			until = end
+		}
+	}
+	return until
+}
+
+func (r *round) watchedUntil(now time.Time) (until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		return now.Add(r.watch.Duration)
+	}
+	for _, send := range r.sends {
+		if end := send.sendTime.Add(r.watch.Duration + watchStraggle); !send.done && end.After(until) {
+			until = end
+		}
+	}
+	return until
 }
 
 // unwatched are the Healthy nodes that nobody watches and that are free.
@@ -91,9 +120,10 @@ func (r *Reconciler) observeWatches(s *scope) {
 	})
 }
 
-// noteUnwatched takes notice of nodes that a watch did not reach in time. That says nothing about them: they are probed every period,
-// like all that nobody watches, and tried again later. Where the next wave of a command goes out when the nodes of the last one are
-// done, and not when they have the command, watches do not get beyond the first few nodes, and then the whole policy does without.
+// noteUnwatched takes notice of nodes that a watch was not sent to, or did not reach in time. That says nothing about them: they are
+// probed every period, like all that nobody watches, and tried again later. Where the next wave of a command goes out when the nodes of
+// the last one are done, and not when they have the command, watches do not get beyond the first few nodes, and then the whole policy
+// does without.
 func (s *scope) noteUnwatched(round *round) {
 	unwatched, inTurn := round.takeUnwatched()
 	for _, id := range unwatched {
@@ -104,10 +134,11 @@ func (s *scope) noteUnwatched(round *round) {
 	}
 }
 
-// takeUnwatched takes out the nodes that a watch was not delivered to, and reports whether it went to them in turn.
+// takeUnwatched takes out the nodes that a watch was not sent or not delivered to, and reports whether it went to them in turn.
 func (r *round) takeUnwatched() (unwatched []string, inTurn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	unwatched, r.unsent = r.unsent, nil
 	for _, send := range r.sends {
 		unwatched = append(unwatched, send.unwatched...)
 		inTurn = inTurn || send.inTurn
@@ -129,22 +160,32 @@ func (s *scope) yetToTell() map[string]bool {
 	if len(s.fleet.watches) == 0 {
 		return nil
 	}
-	var newest time.Time
-	down := 0
+	var failures []time.Time
 	for _, state := range s.fleet.states {
 		if state.Failures > 0 {
-			down++
-			if state.Last.ReadTime.After(newest) {
-				newest = state.Last.ReadTime
-			}
+			failures = append(failures, state.FirstFailure)
 		}
 	}
-	until := newest.Add(watchSettle)
-	if down <= leastTold || !until.After(s.now) {
+	first, count := lastBurst(failures, watchSettle)
+	until := first.Add(watchSettle)
+	if count <= leastTold || !until.After(s.now) {
 		return nil
 	}
 	s.lookAgain(until)
 	return s.fleet.watched()
+}
+
+// lastBurst tells of the last times that follow each other within a gap: the first of them, and how many there are.
+func lastBurst(times []time.Time, gap time.Duration) (first time.Time, count int) {
+	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
+	for _, at := range times {
+		if count > 0 && first.Sub(at) > gap {
+			break
+		}
+		first = at
+		count++
+	}
+	return first, count
 }
 
 // leastTold is how many nodes may be down before it is waited for others: what a percentage of limits.maxUnhealthy never goes below.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/simulated"
 )
 
 // newWatched is a simulation of a policy that has its nodes watched, which has settled.
@@ -139,12 +140,18 @@ func TestANodeIsWatchedByOnePolicyOnly(t *testing.T) {
 func TestAWatchThatIsLostIsUnknownAndRenewed(t *testing.T) {
 	g := NewWithT(t)
 	s := newWatched(t, 10)
-	s.nodes[3].connect(ssmlocal.ConnectionLost)
-	s.run(8 * time.Minute)
+	s.server.StopAgent(s.nodes[3].ID(), ssmlocal.ScriptsDie)
+	fleet := s.runners[0].policies.fleets.byPolicy[s.key("web")]
+	s.run(fleet.watchEnd.Sub(s.clock.Now()) + watchStraggle + 10*time.Second)
+	g.Expect(s.nodes[3].Watched(s.clock.Now())).To(BeFalse())
+	for n, m := range s.nodes {
+		g.Expect(m.Watched(s.clock.Now())).To(Equal(n != 3), "the others are watched again soon after their epoch, %d", n)
+	}
+	s.run(3 * time.Minute)
 	policy := s.journal.policy(s.key("web"))
 	g.Expect(deref(policy.Status.Healthy)).To(Equal(9))
 	g.Expect(deref(policy.Status.Unknown)).To(Equal(1))
-	s.nodes[3].connect(ssmlocal.Online)
+	s.server.StartAgent(s.nodes[3].ID())
 	s.run(2 * time.Minute)
 	policy = s.journal.policy(s.key("web"))
 	g.Expect(deref(policy.Status.Healthy)).To(Equal(10))
@@ -180,4 +187,110 @@ func TestASuspendedPolicyLeavesNoWatchBehind(t *testing.T) {
 		g.Expect(m.Watched(s.clock.Now())).To(BeFalse())
 	}
 	g.Expect(s.server.Calls()["CancelCommand"]).To(Equal(2))
+}
+
+// TestATrickleOfFailuresIsRecovered has one node after the other go down beside some that stay down: none of these is waited for.
+func TestATrickleOfFailuresIsRecovered(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatched(t, 100)
+	s.change("web", func(p *v1alpha1.RemediationPolicy) { p.Spec.Limits.Attempts = 1 })
+	s.run(20 * time.Second)
+	for _, m := range s.nodes[:leastTold+1] {
+		m.behave(simulated.Step{})
+		m.Fail(s.clock.Now())
+	}
+	s.run(2 * time.Minute)
+	g.Expect(deref(s.journal.policy(s.key("web")).Status.Unhealthy)).To(Equal(leastTold + 1))
+	failed := map[string]time.Time{}
+	for _, m := range s.nodes[50:70] {
+		failed[m.ID()] = s.clock.Now()
+		m.Fail(s.clock.Now())
+		s.run(3 * time.Second)
+	}
+	s.run(15 * time.Second)
+	took := s.took(failed)
+	g.Expect(took).To(HaveLen(20))
+	g.Expect(took[19]).To(BeNumerically("<=", 12*time.Second), "%v", took)
+}
+
+func TestLastBurst(t *testing.T) {
+	at := func(seconds ...int) (times []time.Time) {
+		for _, n := range seconds {
+			times = append(times, time.Unix(int64(n), 0))
+		}
+		return times
+	}
+	for name, tt := range map[string]struct {
+		times []time.Time
+		first int64
+		count int
+	}{
+		"one":               {at(7), 7, 1},
+		"all":               {at(9, 1, 5), 1, 3},
+		"a gap":             {at(20, 1, 5, 16), 16, 2},
+		"all at once":       {at(3, 3, 3), 3, 3},
+		"a gap to the last": {at(1, 2, 3, 30), 30, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			first, count := lastBurst(tt.times, 5*time.Second)
+			g.Expect(first.Unix()).To(Equal(tt.first))
+			g.Expect(count).To(Equal(tt.count))
+		})
+	}
+	_, count := lastBurst(nil, time.Second)
+	NewWithT(t).Expect(count).To(BeZero())
+}
+
+func TestAWatchedNodeOfWhichNothingIsKnownIsProbed(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatched(t, 10)
+	fleet := s.runners[0].policies.fleets.byPolicy[s.key("web")]
+	id := s.nodes[4].ID()
+	o := unknown(ReasonNoAnswer, "")
+	o.ProbeTime, o.ReadTime = s.clock.Now(), s.clock.Now()
+	fleet.states[id] = fleet.states[id].Observe(o, s.journal.policy(s.key("web")).Spec.Probe)
+	g.Expect(fleet.states[id].Health).To(Equal(v1alpha1.HealthUnknown))
+	g.Expect(fleet.watched()).To(HaveKey(id))
+	s.run(40 * time.Second)
+	g.Expect(fleet.states[id].Health).To(Equal(v1alpha1.HealthHealthy))
+	g.Expect(s.nodes[4].Watched(s.clock.Now())).To(BeTrue())
+}
+
+// TestAWatchThatCannotBeSentIsTriedAgainLater has the tags of those that are excluded refused.
+func TestAWatchThatCannotBeSentIsTriedAgainLater(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatched(t, 10)
+	s.change("web", func(p *v1alpha1.RemediationPolicy) {
+		p.Spec.Targets.Exclude = &v1alpha1.Exclude{Tags: []v1alpha1.Tag{{Key: "Role", Values: []string{"db"}}}}
+	})
+	s.run(20 * time.Second)
+	fleet := s.runners[0].policies.fleets.byPolicy[s.key("web")]
+	g.Expect(fleet.watched()).To(HaveLen(10))
+	fleet.watches = nil
+	s.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+		if c.Operation == "DescribeInstanceInformation" {
+			return ssmlocal.Fault{Code: "AccessDeniedException"}
+		}
+		return ssmlocal.Fault{}
+	})
+	s.server.ResetCalls()
+	s.run(3 * time.Minute)
+	g.Expect(s.server.Calls()["DescribeInstanceInformation"]).To(BeNumerically("<=", 20))
+	s.server.SetFaults(nil)
+	s.run(2 * time.Minute)
+	g.Expect(fleet.watched()).To(HaveLen(10))
+}
+
+func TestFewNodesThatAreNotReachedDoNotEndWatching(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatched(t, 3)
+	fleet := s.runners[0].policies.fleets.byPolicy[s.key("web")]
+	s.run(fleet.watchEnd.Sub(s.clock.Now()) - time.Second)
+	for _, m := range s.nodes[1:] {
+		m.connect(ssmlocal.ConnectionLost)
+	}
+	s.run(5 * time.Minute)
+	g.Expect(fleet.intervalsUntil).To(BeZero())
+	g.Expect(s.nodes[0].Watched(s.clock.Now())).To(BeTrue())
 }
