@@ -44,8 +44,8 @@ demo: ## Show it on this machine: a cluster, three web servers, one is killed. D
 	KUBEBUILDER_ASSETS=$$assets exec $(BIN)/playground $(if $(filter once,$(DEMO)),--once)
 
 .PHONY: build
-build: ## Build bin/manager.
-	$(GO) build -o $(BIN)/manager ./cmd/manager
+build: ## Build bin/manager, static.
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/manager ./cmd/manager
 
 .PHONY: clean
 clean: ## Remove what was built here. The control plane stays in ~/.cache/ssm-remediator.

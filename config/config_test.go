@@ -51,6 +51,7 @@ func TestDefault(t *testing.T) {
 	t.Run("only the manager opens Remediations", onlyTheManagerOpens)
 	t.Run("roles of users are not aggregated", rolesAreNotAggregated)
 	t.Run("the replicas are spread and protected", func(t *testing.T) { replicasAreProtected(t, cluster, 1) })
+	t.Run("nobody reaches more than its metrics", func(t *testing.T) { onlyMetricsAreReached(t, cluster) })
 }
 
 func managerMay(t *testing.T) {

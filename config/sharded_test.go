@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -42,6 +43,7 @@ func TestSharded(t *testing.T) {
 	t.Run("only the managers open Remediations, each in its namespaces", func(t *testing.T) { onlyTheShardsOpen(t, own) })
 	t.Run("flags and roles name the same namespaces", func(t *testing.T) { flagsAndRolesAgree(t, own) })
 	t.Run("the replicas of each are spread and protected", func(t *testing.T) { replicasAreProtected(t, own, 2) })
+	t.Run("nobody reaches more than their metrics", func(t *testing.T) { onlyMetricsAreReached(t, own) })
 }
 
 func shardsMay(t *testing.T, own *testenv.Cluster) {
@@ -144,6 +146,25 @@ func replicasAreProtected(t *testing.T, own *testenv.Cluster, count int) {
 		for _, selector := range selectors {
 			g.Expect(selected(g, selector, managers)).To(Equal([]string{manager.Name}))
 		}
+	}
+}
+
+// onlyMetricsAreReached checks that what comes in is refused to all managers, but for the port of their metrics.
+func onlyMetricsAreReached(t *testing.T, own *testenv.Cluster) {
+	g := NewWithT(t)
+	list := &networkingv1.NetworkPolicyList{}
+	g.Expect(own.Client.List(t.Context(), list, client.InNamespace(systemNamespace))).To(Succeed())
+	g.Expect(list.Items).To(HaveLen(1))
+	policy := list.Items[0].Spec
+	g.Expect(policy.PolicyTypes).To(Equal([]networkingv1.PolicyType{networkingv1.PolicyTypeIngress}))
+	g.Expect(policy.Ingress).To(HaveLen(1))
+	g.Expect(policy.Ingress[0].From).To(HaveLen(1))
+	g.Expect(policy.Ingress[0].Ports).To(HaveLen(1))
+	managers := deployments(t.Context(), g, own)
+	g.Expect(selected(g, &policy.PodSelector, managers)).To(HaveLen(len(managers)))
+	for _, manager := range managers {
+		ports := manager.Spec.Template.Spec.Containers[0].Ports
+		g.Expect(ports).To(ContainElement(HaveField("Name", policy.Ingress[0].Ports[0].Port.StrVal)))
 	}
 }
 

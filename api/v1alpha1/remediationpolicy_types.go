@@ -285,6 +285,7 @@ type HistorySpec struct {
 // +kubebuilder:printcolumn:name="Last-Remediation",type=date,JSONPath=`.status.lastRemediationTime`,description="When the last attempt ended."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Allowed",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="RemediationAllowed")].reason`,description="Whether recovery may run now, or why not."
+// +kubebuilder:printcolumn:name="Account",type=string,priority=1,JSONPath=`.status.account`,description="AWS account of the instances."
 // +kubebuilder:printcolumn:name="Region",type=string,priority=1,JSONPath=`.status.region`,description="AWS region of the instances."
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`,description="What the condition Ready says."
 type RemediationPolicy struct {

@@ -127,7 +127,7 @@ func (t *tape) fleet() []Instance {
 	return instances
 }
 
-// pauseOf is the backoff as DESIGN.md tells it.
+// pauseOf is the backoff in the simplest words: it doubles with each attempt, up to its most.
 func pauseOf(a Attempt, l v1alpha1.LimitsSpec) time.Duration {
 	pause := int64(l.BackoffSeconds) << max(0, min(a.Number-1, 30))
 	return time.Duration(min(pause, int64(l.BackoffMaxSeconds))) * time.Second
@@ -164,7 +164,7 @@ func (c *tally) add(i Instance, limits v1alpha1.LimitsSpec) {
 	}
 }
 
-// FuzzFleet decides on arbitrary facts, and holds the decisions against what DESIGN.md promises.
+// FuzzFleet decides on arbitrary facts, and holds the decisions against what must hold whatever these are.
 func FuzzFleet(f *testing.F) {
 	addTapes(f, func(data []byte) { f.Add(data) })
 	f.Fuzz(func(t *testing.T, data []byte) {

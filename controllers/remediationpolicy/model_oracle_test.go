@@ -22,7 +22,7 @@ import (
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/simulated"
 )
 
-// oracle is a model of what DESIGN.md promises. It knows the nodes, every write to the API server and every send, and nothing
+// oracle is a model of what is promised to users. It knows the nodes, every write to the API server and every send, and nothing
 // of package decide: what it expects is worked out anew, in the simplest way.
 type oracle struct {
 	s *simulation
@@ -337,7 +337,7 @@ func (o *oracle) count(w *watched, now time.Time) {
 	}
 }
 
-// mostDown is limits.maxUnhealthy as DESIGN.md has it.
+// mostDown is limits.maxUnhealthy in instances: a percentage is rounded down, and is at least three.
 func mostDown(policy *v1alpha1.RemediationPolicy, targets int) int {
 	limit := policy.Spec.Limits.MaxUnhealthy
 	if limit.Type == intstr.Int {
@@ -346,7 +346,7 @@ func mostDown(policy *v1alpha1.RemediationPolicy, targets int) int {
 	return max(3, targets*percentOf(limit)/100)
 }
 
-// mostAtOnce is limits.maxConcurrent as DESIGN.md has it.
+// mostAtOnce is limits.maxConcurrent in instances: a percentage is rounded up, and is at least one and at most 25.
 func mostAtOnce(policy *v1alpha1.RemediationPolicy, targets int) int {
 	limit := policy.Spec.Limits.MaxConcurrent
 	if limit.Type == intstr.Int {

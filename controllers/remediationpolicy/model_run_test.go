@@ -113,7 +113,7 @@ func newModel(t testing.TB, seed uint64, nodes int) *simulation {
 	return s
 }
 
-// TestModel lets random things go wrong for hours, has everything that DESIGN.md promises checked at every step, and then
+// TestModel lets random things go wrong for hours, has everything that is promised to users checked at every step, and then
 // repairs what is broken: everything has to be healthy again.
 func TestModel(t *testing.T) {
 	t.Parallel()

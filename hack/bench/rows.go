@@ -113,7 +113,7 @@ func hourRows() []*row {
 func watchRows() []*row {
 	const renewed = 6 * time.Minute
 	with := func(name string, rampUp ssmlocal.RampUp, phases ...phase) *row {
-		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 5, policies: 1, nodes: 1_000,
+		return &row{name: "1,000 instances watched, waves go on " + name, watch: true, factor: 3, policies: 1, nodes: 1_000,
 			rampUp: rampUp, phases: phases}
 	}
 	return []*row{

@@ -135,7 +135,7 @@ func TestAgentRunsWhatItHasPersistedAsPending(t *testing.T) {
 	w.Expect(w.invocation(waiting, nodeA)).To(Equal("Cancelled/Cancelled -1"))
 }
 
-// SSM.md, trap 8.
+// TestCancelledWhileQueuedRunsAfterTheRestart: the agent forgets on a restart that what waited for a worker was cancelled.
 func TestCancelledWhileQueuedRunsAfterTheRestart(t *testing.T) {
 	w := newWorld(t, func(o *ssmlocal.Options) { o.Workers = 1 })
 	w.add(nodeA, takes(10*time.Second))

@@ -135,7 +135,7 @@ func TestClientThatGaveUpBlocksNobody(t *testing.T) {
 	w.Expect(w.server.Ledger()).To(HaveLen(2), "it was accepted all the same")
 }
 
-// SSM.md, trap 5.
+// TestUndeliverableThatRan: AWS may call a command undeliverable that the agent has taken, and that runs.
 func TestUndeliverableThatRan(t *testing.T) {
 	tests := map[string]struct {
 		connection ssmlocal.Connection
