@@ -33,7 +33,8 @@ type machine struct {
 	// lastDown is the last look at which the process was down and a probe would have said so, lastUp that at which it ran,
 	// and lastOff that at which the node was off.
 	lastDown, lastUp, lastOff time.Time
-	// quietTime is when commands began to wait for its agent, zero while they do not.
+	// quiet is set while commands wait for its agent, and quietTime is when they last began to.
+	quiet     bool
 	quietTime time.Time
 	// joinTime is when the inventory last began to list it, zero when it always did.
 	joinTime time.Time
@@ -143,9 +144,8 @@ func (m *machine) look(now time.Time) {
 	if m.Off(now) {
 		m.lastOff = now
 	}
-	if quiet := m.away || m.connection == ssmlocal.ConnectionLost; !quiet {
-		m.quietTime = time.Time{}
-	} else if m.quietTime.IsZero() {
+	before := m.quiet
+	if m.quiet = m.away || m.Off(now) || m.connection == ssmlocal.ConnectionLost; m.quiet && !before {
 		m.quietTime = now
 	}
 	switch {

@@ -128,7 +128,7 @@ func (o *oracle) compareStatuses(now time.Time) {
 
 func (o *oracle) compareInstances(p *v1alpha1.RemediationPolicy, listed map[string]v1alpha1.InstanceStatus, now time.Time) {
 	targets := o.s.targets(p)
-	// A node that has just fallen silent may hold up the others for some rounds, until it is asked by itself.
+	// A node that has fallen silent, and be it for a moment, may hold up the others for some rounds, until it is asked by itself.
 	if slices.ContainsFunc(targets, func(m *machine) bool { return now.Sub(m.quietTime) < 2*o.settled(p) }) {
 		return
 	}

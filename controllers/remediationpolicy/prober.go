@@ -235,7 +235,7 @@ func (p *Prober) track(region *runcommand.Region, r *round, sent runcommand.Comm
 		return
 	}
 	want := runcommand.Want{
-		Command: sent, Exceptions: true, Expected: r.expected, Notify: func() { p.notify(r.policy) },
+		Command: sent, Exceptions: true, Expected: r.expected, Offline: len(send.absent), Notify: func() { p.notify(r.policy) },
 	}
 	if r.watch.Duration > 0 {
 		send.deadline = send.sendTime.Add(process.WatchTimeout(r.check, r.watch) + answerGrace)

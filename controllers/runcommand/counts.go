@@ -84,7 +84,7 @@ func (r *reading) list(ctx context.Context, due []string) {
 // touch makes a command one of those that are read.
 func (r *reading) touch(id string) *Observation {
 	if r.after[id] == nil {
-		after := r.before[id].Observation.clone()
+		after := r.before[id].clone()
 		after.Err = nil
 		r.after[id] = &after
 	}

@@ -149,3 +149,16 @@ func TestAPersonMayCancelWhatOtherNodesHaveNotEnded(t *testing.T) {
 	w.Expect(o.Invocations).To(HaveLen(2))
 	w.Expect(o.Invocations[id(3)].Status).To(Equal(StatusCancelled))
 }
+
+// TestNobodyWaitsForNodesThatAreOffline has the counts read once, and again at the deadline only.
+func TestNobodyWaitsForNodesThatAreOffline(t *testing.T) {
+	w := newWorld(t, 100)
+	w.server.SetConnection(id(3), ssmlocal.ConnectionLost)
+	w.server.SetConnection(id(4), ssmlocal.ConnectionLost)
+	sent := w.sendByTag("a")
+	w.region.Track(Want{Command: sent, Exceptions: true, Offline: 2, Deadline: noon.Add(20 * time.Second)})
+	w.Expect(w.region.Step(t.Context())).To(Equal(20 * time.Second))
+	w.region.Forget(sent.ID)
+	w.region.Track(Want{Command: sent, Exceptions: true, Offline: 1, Deadline: noon.Add(20 * time.Second)})
+	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "one may still answer")
+}

@@ -78,6 +78,8 @@ type Want struct {
 	Expected time.Duration
 	// Interval is the time between two looks at the command; zero for one that suits its kind.
 	Interval time.Duration
+	// Offline is how many nodes are not expected to answer: when all others have, the command is asked for again at its Deadline.
+	Offline int
 	// Deadline ends the wait: the command is then read once more, whatever its counts.
 	Deadline time.Time
 	// Notify is called, without a lock held, when there is something new.
@@ -137,7 +139,7 @@ func (t *Tracker) Observe(commandID string) (Observation, bool) {
 	if !ok {
 		return Observation{}, false
 	}
-	return c.Observation.clone(), true
+	return c.clone(), true
 }
 
 // Forget stops reading a command.
@@ -267,6 +269,9 @@ func (t *Tracker) dueAfter(c *tracked) time.Time {
 		// Counts and lists did not agree yet.
 	case c.Interval > 0:
 		due = now.Add(c.Interval)
+	case c.Exceptions && c.Offline > 0 && c.Observation.Command.Targets > 0 &&
+		c.Observation.Command.Completed >= c.Observation.Command.Targets-c.Offline:
+		due = c.Deadline
 	case c.Exceptions:
 		// Whoever is not done by the time that was expected is waited for longer and longer.
 		due = now.Add(max(pollInterval, 2*age))
