@@ -98,23 +98,24 @@ func (o *oracle) probing(owner string, ids []string) {
 		}
 		stopped := o.s.journal.meta("ConfigMap", keyIn(o.s.home, v1alpha1.KillSwitch)) != nil
 		if stopped || policy.Spec.Suspend {
-			// A replica whose view is behind does not know that yet.
 			o.counts["probes of what should not be probed"]++
-			if !o.anyDeaf() {
+			if !o.unheard(name) {
 				o.violated("policy %s was probed although it is suspended or stopped", name)
 			}
 		}
 		for _, id := range ids {
-			if excluded(&policy.Spec.Targets, o.s.byID[id]) && !o.anyDeaf() {
+			if excluded(&policy.Spec.Targets, o.s.byID[id]) && !o.unheard(name) {
 				o.violated("%s was probed although it is excluded", id)
 			}
 		}
 	}
 }
 
-func (o *oracle) anyDeaf() bool {
+// unheard tells whether a replica may not know yet what was changed last about a policy: its view is behind, or that happened at this
+// very moment, after its pass.
+func (o *oracle) unheard(policy string) bool {
 	now := o.s.clock.Now()
-	return slices.ContainsFunc(o.s.runners, func(m *runner) bool { return m.deaf.After(now) })
+	return o.fleets[policy].edited.Equal(now) || o.s.stopTime.Equal(now) || slices.ContainsFunc(o.s.runners, func(m *runner) bool { return m.deaf.After(now) })
 }
 
 // acted checks an effect, when it has come about.

@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -83,7 +84,8 @@ func (o *oracle) unhealed(a *attempted) string {
 	acted, m := a.effects[0].Time, o.s.byID[string(a.InstanceID)]
 	started, helped := m.startedBy(string(a.uid))
 	switch {
-	case helped && !started.After(a.end), !m.lastUp.Before(acted):
+	// Ends are in the precision of the API.
+	case helped && !started.Truncate(time.Microsecond).After(a.end), !m.lastUp.Before(acted):
 		return ""
 	default:
 		return "the process did not run after that"

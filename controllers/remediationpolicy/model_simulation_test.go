@@ -50,10 +50,11 @@ type simulation struct {
 	pace    time.Duration
 
 	schedule []happening
-	// stopped is set while the kill switch is on.
-	stopped bool
-	faults  faults
-	oracle  *oracle
+	// stopped is set while the kill switch is on, since stopTime.
+	stopped  bool
+	stopTime time.Time
+	faults   faults
+	oracle   *oracle
 }
 
 // happening is something that the schedule lets happen.
@@ -251,6 +252,7 @@ func (s *simulation) stop(on bool) {
 	stop := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.home, Name: v1alpha1.KillSwitch}}
 	s.stopped = on
 	if on {
+		s.stopTime = s.clock.Now()
 		s.must(cluster.Client.Create(s.ctx, stop))
 	} else {
 		s.must(cluster.Client.Delete(s.ctx, stop))

@@ -258,33 +258,45 @@ func overloaded(err error) bool {
 	return class == Throttled || class == Unavailable
 }
 
-// dueAfter is when a command that was just read is to be read next.
+// dueAfter is when a command that was just read is to be read next. The deadline is kept in any case.
 func (t *Tracker) dueAfter(c *tracked) time.Time {
 	now := t.clock.Now()
-	age, due := now.Sub(c.since), now.Add(pollInterval)
-	switch {
-	case c.Err != nil && !overloaded(c.Err):
-		due = now.Add(maxPollInterval)
-	case !c.Deadline.After(now):
-		// Counts and lists did not agree yet.
-	case c.Interval > 0:
-		due = now.Add(c.Interval)
-	case c.Exceptions && c.Offline > 0 && c.Observation.Command.Targets > 0 &&
-		c.Observation.Command.Completed >= c.Observation.Command.Targets-c.Offline:
-		due = c.Deadline
-	case c.Exceptions:
-		// Whoever is not done by the time that was expected is waited for longer and longer.
-		due = now.Add(max(pollInterval, 2*age))
-	case age >= longAge:
-		due = now.Add(longInterval)
-	case c.young(now):
-		due = now.Add(youngInterval)
-	}
-	// The deadline is kept in any case.
+	due := now.Add(c.pause(now))
 	if c.Deadline.After(now) && c.Deadline.Before(due) {
 		return c.Deadline
 	}
 	return due
+}
+
+// pause is the time between two looks at a command.
+func (c *tracked) pause(now time.Time) time.Duration {
+	age := now.Sub(c.since)
+	switch {
+	case c.Err != nil && !overloaded(c.Err):
+		return maxPollInterval
+	case !c.Deadline.After(now):
+		// Counts and lists did not agree yet.
+		return pollInterval
+	case c.Interval > 0:
+		return c.Interval
+	case c.Exceptions && c.othersAnswered():
+		return c.Deadline.Sub(now)
+	case c.Exceptions:
+		// Whoever is not done by the time that was expected is waited for longer and longer.
+		return max(pollInterval, 2*age)
+	case age >= longAge:
+		return longInterval
+	case c.young(now):
+		return youngInterval
+	default:
+		return pollInterval
+	}
+}
+
+// othersAnswered reports whether no more nodes have not answered than are offline.
+func (c *tracked) othersAnswered() bool {
+	counts := c.Observation.Command
+	return c.Offline > 0 && counts.Targets > 0 && counts.Completed >= counts.Targets-c.Offline
 }
 
 // store keeps an observation and tells whoever waits when it is news.
