@@ -6,6 +6,7 @@ package runcommand
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -40,6 +41,8 @@ const lookInterval = 5 * time.Second
 type search struct {
 	Search
 	SearchResult
+	// number is in the order in which searches began.
+	number int
 	// tryTime is when the last look was begun, successful or not.
 	tryTime time.Time
 }
@@ -51,7 +54,8 @@ func (t *Tracker) Search(s Search) SearchResult {
 	defer t.mu.Unlock()
 	known, ok := t.searches[s.Comment]
 	if !ok {
-		known = &search{Search: s}
+		t.tracked++
+		known = &search{Search: s, number: t.tracked}
 		t.searches[s.Comment] = known
 		t.wake()
 	}
@@ -71,7 +75,8 @@ func (t *Tracker) dueSearches() []Search {
 	defer t.mu.Unlock()
 	var open []Search
 	maps.DeleteFunc(t.searches, func(_ string, s *search) bool { return t.clock.Now().After(s.Until) })
-	for _, s := range t.searches {
+	inOrder := slices.SortedFunc(maps.Values(t.searches), func(a, b *search) int { return a.number - b.number })
+	for _, s := range inOrder {
 		if s.Found.ID == "" && t.clock.Since(s.tryTime) >= lookInterval {
 			s.tryTime = t.clock.Now()
 			open = append(open, s.Search)

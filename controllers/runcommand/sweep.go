@@ -20,6 +20,7 @@ func (r *reading) sweep(ctx context.Context) {
 			ending = append(ending, id)
 		}
 	}
+	ending = inOrder(ending, r.before)
 	if len(ending) == 0 {
 		return
 	}

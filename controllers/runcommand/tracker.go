@@ -6,6 +6,7 @@ package runcommand
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,6 +96,8 @@ type Tracker struct {
 	mu       sync.Mutex
 	commands map[string]*tracked
 	searches map[string]*search
+	// tracked is how many commands and searches there were so far.
+	tracked  int
 	interval time.Duration
 	// stepTime is when the last Step ended.
 	stepTime time.Time
@@ -103,6 +106,8 @@ type Tracker struct {
 type tracked struct {
 	Want
 	Observation
+	// number is in the order of the calls of Track, which is that in which commands are read.
+	number int
 	// since is when it began to be tracked, due when it is to be read next.
 	since, due time.Time
 }
@@ -121,8 +126,9 @@ func (t *Tracker) Track(w Want) {
 	_, known := t.commands[w.Command.ID]
 	if !known {
 		now := t.clock.Now()
+		t.tracked++
 		t.commands[w.Command.ID] = &tracked{
-			Want: w, Observation: newObservation(), since: now, due: now.Add(max(settle, w.Expected)),
+			Want: w, Observation: newObservation(), number: t.tracked, since: now, due: now.Add(max(settle, w.Expected)),
 		}
 	}
 	t.mu.Unlock()
@@ -230,7 +236,13 @@ func (t *Tracker) pending() (pending map[string]*tracked, due []string) {
 			due = append(due, id)
 		}
 	}
-	return pending, due
+	return pending, inOrder(due, pending)
+}
+
+// inOrder puts commands into the order in which they were tracked.
+func inOrder(ids []string, of map[string]*tracked) []string {
+	slices.SortFunc(ids, func(a, b string) int { return of[a].number - of[b].number })
+	return ids
 }
 
 // readCommands lists the counts of the commands that are due, and of others that are listed with them, and reads the results of
@@ -239,7 +251,8 @@ func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked,
 	r := &reading{Tracker: t, before: pending, after: map[string]*Observation{}, listed: map[string]bool{}, askTime: t.clock.Now()}
 	r.list(ctx, due)
 	r.sweep(ctx)
-	for id, after := range r.after {
+	for _, id := range inOrder(slices.Collect(maps.Keys(r.after)), pending) {
+		after := r.after[id]
 		if want := pending[id]; t.wantsResults(want, after) {
 			r.results(ctx, want, after)
 		}
