@@ -4,6 +4,7 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -59,6 +60,12 @@ func ResultOf(r *v1alpha1.Remediation) v1alpha1.Result {
 		return v1alpha1.ResultRunning
 	}
 	return v1alpha1.Result(complete.Reason)
+}
+
+// newestFirst puts attempts into the order in which they ended. Those that ended at the same time are in that of their names: the
+// same facts have to give the same answer in every pass.
+func newestFirst(a, b Attempt) int {
+	return cmp.Or(b.EndTime.Compare(a.EndTime), cmp.Compare(a.Name, b.Name))
 }
 
 // Running reports whether the attempt has no result yet.

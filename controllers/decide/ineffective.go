@@ -4,7 +4,6 @@
 package decide
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -37,8 +36,7 @@ func try(instances []Instance) trial {
 			}
 		}
 	}
-	// By name when they ended at the same time: the same facts have to give the same answer in every pass.
-	slices.SortFunc(ended, func(a, b Attempt) int { return cmp.Or(b.EndTime.Compare(a.EndTime), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(ended, newestFirst)
 	for _, a := range ended {
 		if a.Result == v1alpha1.ResultRecovered {
 			t.proven = true

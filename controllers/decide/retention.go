@@ -36,7 +36,7 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []I
 	if excess <= 0 {
 		return nil
 	}
-	slices.SortFunc(free, func(a, b Attempt) int { return a.EndTime.Compare(b.EndTime) })
+	slices.SortFunc(free, func(a, b Attempt) int { return newestFirst(b, a) })
 	var names []string
 	for _, a := range free[:min(excess, len(free))] {
 		names = append(names, a.Name)
@@ -49,7 +49,7 @@ func lastOfSpec(finished []Attempt, most int) []Attempt {
 	last := slices.DeleteFunc(slices.Clone(finished), func(a Attempt) bool {
 		return !a.Current || !a.counts()
 	})
-	slices.SortFunc(last, func(a, b Attempt) int { return b.EndTime.Compare(a.EndTime) })
+	slices.SortFunc(last, newestFirst)
 	return last[:min(most, len(last))]
 }
 

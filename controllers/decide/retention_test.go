@@ -54,6 +54,14 @@ func TestPrunable(t *testing.T) {
 			},
 			want: []string{"a"},
 		},
+		"of those that ended at the same time the ones stay that are looked at": {
+			limit: 1, attempts: map[string][]Attempt{
+				"i-1": {named("f", current(ended(1, 1, 0, recovered, 90000)))}, "i-2": {named("e", current(ended(1, 1, 0, recovered, 90000)))},
+				"i-3": {named("d", current(ended(1, 1, 0, recovered, 90000)))}, "i-4": {named("c", current(ended(1, 1, 0, recovered, 90000)))},
+				"i-5": {named("b", current(ended(1, 1, 0, recovered, 90000)))}, "i-6": {named("a", current(ended(1, 1, 0, recovered, 90000)))},
+			},
+			want: []string{"f"},
+		},
 		"a running one never goes": {
 			limit: 1, attempts: map[string][]Attempt{"i-1": {running()}, "i-2": {running()}},
 		},

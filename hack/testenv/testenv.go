@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,6 +51,8 @@ type Cluster struct {
 
 	environment *envtest.Environment
 	directory   string
+	// namespaces is how many there were so far for tests.
+	namespaces atomic.Int64
 }
 
 // Main runs the tests of a package against a control plane of its own, which it puts into *cluster before and stops
@@ -127,10 +130,10 @@ func (c *Cluster) Stop() error {
 	return nil
 }
 
-// NewNamespace creates a namespace for one test and returns its name.
+// NewNamespace creates a namespace for one test and returns its name. Names follow from the order: the same tests run with the same ones.
 func (c *Cluster) NewNamespace(t testing.TB) string {
 	t.Helper()
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("test-", c.namespaces.Add(1))}}
 	if err := c.Client.Create(t.Context(), namespace); err != nil {
 		t.Fatalf("creating a namespace: %v", err)
 	}
