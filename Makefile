@@ -93,7 +93,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (1m). Findings are kept under testda
 	done
 
 .PHONY: bench
-bench: ## Measure calls, CPU, memory and times to recover, beside a naive loop (20 min). BOUNDED=1: what CI runs (1 min).
+bench: ## Measure calls, CPU, memory and times to recover, beside a naive loop (1 hour). BOUNDED=1: what CI runs (1 min).
 	@assets=$$($(CONTROL_PLANE) etcd kube-apiserver kubectl)
 	echo "Building the manager on a scaled clock, and the harness"
 	$(GO) build -tags scaled -o $(BIN)/manager-bench ./cmd/manager

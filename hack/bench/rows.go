@@ -27,6 +27,15 @@ const (
 	watchCalls = 30
 )
 
+// manyCalls is a budget, in calls a second, that a thousand policies fit into: they send 33 probes a second, and what is read and asked
+// about the fleets comes on top.
+const manyCalls = 50
+
+// allowed are the flags of a manager that may make so many calls a second.
+func allowed(perSecond float64) []string {
+	return []string{fmt.Sprint("--aws-calls-per-second=", perSecond)}
+}
+
 // rounds is how many of a healthy fleet are measured: ten minutes.
 const rounds = 20
 
@@ -62,9 +71,10 @@ func policyRows() []*row {
 			policies: policies, nodes: 10, phases: []phase{
 				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 0), frugal}}
 	}
-	one := of(1, 20, 2, false)
+	one, thousand := of(1, 20, 2, false), of(1_000, 5, 100, false)
 	one.name = "1 policy of 10"
-	return []*row{one, of(50, 20, 50, true), of(100, 15, 100, false), of(1_000, 5, 100, false)}
+	thousand.arguments = allowed(manyCalls)
+	return []*row{one, of(50, 20, 50, true), of(100, 15, 100, false), thousand}
 }
 
 // sharedCalls is how many calls a round of so many policies may make: a send for each, and reading that does not depend on how
@@ -77,11 +87,12 @@ func brokenRows() []*row {
 		offlineRow(10_000, 100, ssmlocal.ConnectionLost, "offline"),
 		offlineRow(10_000, 100, ssmlocal.Undeliverable, "Undeliverable"),
 		offlineRow(200, 10, ssmlocal.Undeliverable, "Undeliverable"),
-		{name: "10,000 down at once", factor: 10, policies: 1, nodes: 10_000, phases: []phase{
+		// 200 pages of failed nodes have to be read in each round.
+		{name: "10,000 down at once", factor: 10, policies: 1, nodes: 10_000, arguments: allowed(manyCalls), phases: []phase{
 			settle, allDown, measured(rounds / 2), statusSize, frugal}},
 		{name: "1,000 policies of 10, 5 calls a second", factor: 6, policies: 1_000, nodes: 10, rate: 5, phases: []phase{throttled}},
 		{name: "1,000 down at once, maxConcurrent 1,000, 20 calls a second", factor: 2, policies: 1, nodes: 1_000, rate: 20,
-			phases: []phase{settle, mass}, spec: func(spec *v1alpha1.RemediationPolicySpec) {
+			arguments: allowed(20), phases: []phase{settle, mass}, spec: func(spec *v1alpha1.RemediationPolicySpec) {
 				spec.Limits.MaxConcurrent = new(intstr.FromInt32(1_000))
 				spec.Limits.MaxUnhealthy = new(intstr.FromString("100%"))
 			}},
@@ -104,7 +115,7 @@ func hourRows() []*row {
 	return []*row{
 		{name: "10,000 instances for an hour", factor: 25, policies: 1, nodes: 10_000, phases: []phase{
 			settle, hour(tagCalls), frugal}},
-		{name: "1,000 policies of 10 for an hour", factor: 15, policies: 1_000, nodes: 10, phases: []phase{
+		{name: "1,000 policies of 10 for an hour", factor: 5, policies: 1_000, nodes: 10, arguments: allowed(manyCalls), phases: []phase{
 			settle, hour(0), frugal}},
 	}
 }
