@@ -57,7 +57,7 @@ clean: ## Remove what was built here. The control plane stays in ~/.cache/ssm-re
 test: ## Run the tests, with the race detector, on a real API server.
 	@assets=$$($(CONTROL_PLANE) etcd kube-apiserver kubectl)
 	echo "Testing all packages (compiling with the race detector takes some minutes the first time)"
-	KUBEBUILDER_ASSETS=$$assets $(GO) test -race -timeout 30m ./...
+	KUBEBUILDER_ASSETS=$$assets $(GO) test -race -timeout 60m ./...
 
 .PHONY: test-e2e
 test-e2e: ## Kill the distribution's Apache and have it brought back. Needs apache2 and root.

@@ -186,6 +186,25 @@ var _ = Describe("A send without a clear answer", func() {
 	})
 })
 
+var _ = Describe("A probe that AWS refuses because of its rate", func() {
+	It("is sent again in its turn, and not behind the rounds of others", func() {
+		w := newWorld(1)
+		refused := 0
+		w.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+			if c.Operation != "SendCommand" || refused == sendTries-1 {
+				return ssmlocal.Fault{}
+			}
+			refused++
+			return ssmlocal.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}
+		})
+		w.apply()
+		w.pass()
+		Expect(w.server.Calls()["SendCommand"]).To(Equal(sendTries))
+		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Probing"))
+		Expect(w.condition(v1alpha1.ConditionHealthy)).To(HavePrefix("True/"))
+	})
+})
+
 var _ = Describe("A send that AWS refuses", func() {
 	It("because of its rate is tried again, and runs once", func() {
 		w := newWorld(1)

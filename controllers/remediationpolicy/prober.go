@@ -180,9 +180,26 @@ func (p *Prober) sendByTags(
 	return true
 }
 
-// sendInTurn sends when the budget allows the call. The nodes' time to answer runs from the send, and not from when it began to wait
-// for its turn. A round that nobody waits for any more by then is not sent, which is an error that nobody looks at.
+// sendTries is how often a probe is sent that AWS refuses because there are too many calls. One that was given up at once would
+// queue again behind those of all other policies, and some would never be probed.
+const sendTries = 3
+
+// sendInTurn sends when the budget allows the call.
 func (p *Prober) sendInTurn(
+	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send,
+) (sent runcommand.Command, sendTime time.Time, err error) {
+	for range sendTries {
+		sent, sendTime, err = p.sendOnce(ctx, region, r, command)
+		if err == nil || runcommand.Classify(err) != runcommand.Throttled {
+			break
+		}
+	}
+	return sent, sendTime, err
+}
+
+// sendOnce waits for its turn and sends. The nodes' time to answer runs from the send, and not from when it began to wait. A round
+// that nobody waits for any more by then is not sent, which is an error that nobody looks at.
+func (p *Prober) sendOnce(
 	ctx context.Context, region *runcommand.Region, r *round, command runcommand.Send,
 ) (sent runcommand.Command, sendTime time.Time, err error) {
 	call, err := region.Budget.Reserve(ctx)

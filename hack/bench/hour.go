@@ -15,14 +15,15 @@ const (
 	warmUp = 10 * time.Minute
 	// slice is what is compared: the first of the hour with the last one.
 	slice = 10 * time.Minute
-	// growth is by how much more than a tenth the heap may differ, in MB: garbage that was not collected yet.
+	// growth is by how much more than a tenth the live heap may differ, in MB: what happened to be in use when garbage was collected.
 	growth = 4.0
 )
 
-// sample is the memory of the manager at a time, in bytes.
+// sample is the memory of the manager at a time, in bytes: what is resident, and what of the heap was in use when garbage was last
+// collected.
 type sample struct {
 	at             time.Time
-	resident, heap int64
+	resident, live int64
 }
 
 // hour measures the costs of a healthy fleet over an hour, and whether memory grows in it.
@@ -47,8 +48,8 @@ func hour(limit float64) phase {
 		first, last := ends(all)
 		r.result.tell("resident memory, first and last 10 minutes", "%s MB, %s MB",
 			figure(megabytes(first.resident)), figure(megabytes(last.resident)))
-		r.result.tell("live heap, first 10 minutes", "%s MB", figure(megabytes(first.heap)))
-		r.result.atMost("live heap, last 10 minutes", megabytes(last.heap), 1.1*megabytes(first.heap)+growth, "MB", timed)
+		r.result.tell("live heap, first 10 minutes", "%s MB", figure(megabytes(first.live)))
+		r.result.atMost("live heap, last 10 minutes", megabytes(last.live), 1.1*megabytes(first.live)+growth, "MB", timed)
 		return nil
 	}
 }
@@ -68,8 +69,9 @@ func (r *run) sample(ctx context.Context) []sample {
 		m, err := memoryOf(r.manager.PID())
 		s.resident = m.resident
 		if err == nil {
-			err = scrape(ctx, http.DefaultClient, r.metricsURL, "go_memstats_heap_alloc_bytes",
-				func(_ map[string]string, value float64) { s.heap = int64(value) })
+			// Go collects garbage when the heap is twice as large as what was live the last time.
+			err = scrape(ctx, http.DefaultClient, r.metricsURL, "go_memstats_next_gc_bytes",
+				func(_ map[string]string, value float64) { s.live = int64(value / 2) })
 		}
 		if err == nil {
 			samples = append(samples, s)
@@ -77,16 +79,20 @@ func (r *run) sample(ctx context.Context) []sample {
 	}
 }
 
-// ends are the memory in the first and in the last slice: the median of what was resident, and the least that the heap held,
-// which is what is left right after garbage was collected.
+// ends are the memory in the first and in the last slice: the medians.
 func ends(samples []sample) (first, last sample) {
 	begin, end := samples[0].at, samples[len(samples)-1].at
-	summary := func(wanted func(sample) bool) sample {
-		some := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !wanted(s) })
-		slices.SortFunc(some, func(a, b sample) int { return int(a.resident - b.resident) })
-		least := slices.MinFunc(some, func(a, b sample) int { return int(a.heap - b.heap) })
-		return sample{resident: some[len(some)/2].resident, heap: least.heap}
+	medians := func(wanted func(sample) bool) sample {
+		var resident, live []int64
+		for _, s := range samples {
+			if wanted(s) {
+				resident, live = append(resident, s.resident), append(live, s.live)
+			}
+		}
+		slices.Sort(resident)
+		slices.Sort(live)
+		return sample{resident: resident[len(resident)/2], live: live[len(live)/2]}
 	}
-	return summary(func(s sample) bool { return s.at.Sub(begin) <= slice }),
-		summary(func(s sample) bool { return end.Sub(s.at) <= slice })
+	return medians(func(s sample) bool { return s.at.Sub(begin) <= slice }),
+		medians(func(s sample) bool { return end.Sub(s.at) <= slice })
 }

@@ -16,6 +16,8 @@ import (
 // incidentResult is what came of processes that were ended.
 type incidentResult struct {
 	killed, recovered, remediations int
+	// results are those of the Remediations.
+	results map[v1alpha1.Result]int
 	// latencies are from the end of a process until its recovery was recorded, and opened until the Remediation was opened; the
 	// shortest first.
 	latencies, opened []time.Duration
@@ -125,15 +127,16 @@ func (r *run) recovered(ctx context.Context, kills []kill, most time.Duration) e
 	}
 	r.result.incidents = res
 	r.result.mustBe("all recovered", ok, figure(float64(res.recovered))+" of "+figure(float64(res.killed)), counted)
-	r.result.mustBe("one Remediation for each", res.remediations == res.killed, figure(float64(res.remediations)), counted)
+	r.result.mustBe("one Remediation for each", res.remediations == res.killed, res.ended(), counted)
 	return nil
 }
 
 // outcomes finds the recovery of each process that has ended: the first that was completed after that.
 func outcomes(kills []kill, remediations []v1alpha1.Remediation) *incidentResult {
-	recoveries := map[string][]*v1alpha1.Remediation{}
+	recoveries, results := map[string][]*v1alpha1.Remediation{}, map[v1alpha1.Result]int{}
 	for i := range remediations {
 		remediation := &remediations[i]
+		results[decide.ResultOf(remediation)]++
 		if remediation.Status.CompletionTime != nil && decide.ResultOf(remediation) == v1alpha1.ResultRecovered {
 			id := string(remediation.Spec.InstanceID)
 			recoveries[id] = append(recoveries[id], remediation)
@@ -142,7 +145,7 @@ func outcomes(kills []kill, remediations []v1alpha1.Remediation) *incidentResult
 	byEnd := func(a, b *v1alpha1.Remediation) int {
 		return a.Status.CompletionTime.Compare(b.Status.CompletionTime.Time)
 	}
-	res := &incidentResult{killed: len(kills), remediations: len(remediations)}
+	res := &incidentResult{killed: len(kills), remediations: len(remediations), results: results}
 	for _, k := range kills {
 		recovery := slices.SortedFunc(slices.Values(recoveries[k.node.ID()]), byEnd)
 		recovery = slices.DeleteFunc(recovery, func(r *v1alpha1.Remediation) bool { return r.Status.CompletionTime.Time.Before(k.at) })
@@ -155,6 +158,15 @@ func outcomes(kills []kill, remediations []v1alpha1.Remediation) *incidentResult
 	slices.Sort(res.opened)
 	slices.Sort(res.latencies)
 	return res
+}
+
+// ended says how many Remediations there are, and what became of them where that is not the same for all.
+func (i *incidentResult) ended() string {
+	count := figure(float64(i.remediations))
+	if len(i.results) < 2 {
+		return count
+	}
+	return count + ": " + countsOf(i.results)
 }
 
 // quantile is the time that so much of a hundred do not exceed. The times are sorted.

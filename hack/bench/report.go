@@ -180,10 +180,10 @@ func (r *report) facts(out *strings.Builder) {
 }
 
 // countsOf writes counts by name.
-func countsOf[Number int | float64](counts map[string]Number) string {
+func countsOf[Name ~string, Number int | float64](counts map[Name]Number) string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
-		words = append(words, name+" "+figure(float64(counts[name])))
+		words = append(words, string(name)+" "+figure(float64(counts[name])))
 	}
 	return strings.Join(words, ", ")
 }

@@ -46,12 +46,12 @@ func TestFailures(t *testing.T) {
 func TestEnds(t *testing.T) {
 	var samples []sample
 	for minute := range 61 {
-		// Garbage comes and goes, and something grows.
-		heap := int64(100 + minute + 50*(minute%3))
-		samples = append(samples, sample{at: noon.Add(time.Duration(minute) * time.Minute), resident: int64(1000 + minute), heap: heap})
+		samples = append(samples, sample{
+			at: noon.Add(time.Duration(minute) * time.Minute), resident: int64(1000 + minute), live: int64(100 + 2*minute),
+		})
 	}
 	first, last := ends(samples)
-	if first.heap != 100 || last.heap != 151 || first.resident != 1005 || last.resident != 1055 {
+	if first.live != 110 || last.live != 210 || first.resident != 1005 || last.resident != 1055 {
 		t.Errorf("got %+v and %+v", first, last)
 	}
 }

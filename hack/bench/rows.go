@@ -77,9 +77,15 @@ func policyRows() []*row {
 	return []*row{one, of(50, 20, 50, true), of(100, 15, 100, false), thousand}
 }
 
-// sharedCalls is how many calls a round of so many policies may make: a send for each, and reading that does not depend on how
-// many there are, twice a second at the most.
-func sharedCalls(policies int) float64 { return float64(policies) + 2*period.Seconds() }
+// inventory is how often the fleet of a policy is asked for.
+const inventory = 5 * time.Minute
+
+// sharedCalls is how many calls a round of so many policies may make: a send for each, an inventory from time to time, and reading
+// that they share, which is two lists a second and pages of 50 commands.
+func sharedCalls(policies int) float64 {
+	each := 1 + period.Seconds()/inventory.Seconds() + 1.0/50
+	return float64(policies)*each + 2*period.Seconds()
+}
 
 // brokenRows are fleets, and an endpoint, that are not well.
 func brokenRows() []*row {
@@ -90,7 +96,7 @@ func brokenRows() []*row {
 		// 200 pages of failed nodes have to be read in each round.
 		{name: "10,000 down at once", factor: 10, policies: 1, nodes: 10_000, arguments: allowed(manyCalls), phases: []phase{
 			settle, allDown, measured(rounds / 2), statusSize, frugal}},
-		{name: "1,000 policies of 10, 5 calls a second", factor: 6, policies: 1_000, nodes: 10, rate: 5, phases: []phase{throttled}},
+		{name: "1,000 policies of 10, 5 calls a second", factor: 3, policies: 1_000, nodes: 10, rate: 5, phases: []phase{throttled}},
 		{name: "1,000 down at once, maxConcurrent 1,000, 20 calls a second", factor: 2, policies: 1, nodes: 1_000, rate: 20,
 			arguments: allowed(20), phases: []phase{settle, mass}, spec: func(spec *v1alpha1.RemediationPolicySpec) {
 				spec.Limits.MaxConcurrent = new(intstr.FromInt32(1_000))
@@ -99,14 +105,17 @@ func brokenRows() []*row {
 	}
 }
 
-// offlineRow is a fleet of which some do not answer. What they cost is the pages on which they are listed: as Undeliverable
-// and as not answered.
+// hidden are the statuses that the counts of a command do not tell of while it is not over, so that each is asked for.
+const hidden = 3
+
+// offlineRow is a fleet of which some do not answer. What they cost is the pages on which they are listed, and those that are asked
+// for and may be empty.
 func offlineRow(nodes, count int, connection ssmlocal.Connection, how string) *row {
 	pages := float64((count + 49) / 50)
 	return &row{
 		name: fmt.Sprintf("%s of %s %s", figure(float64(count)), figure(float64(nodes)), how), bounded: nodes < 1_000, factor: 15,
 		policies: 1, nodes: nodes, phases: []phase{
-			settle, disconnect(count, connection), steady(rounds, tagCalls+2*pages), judged},
+			settle, disconnect(count, connection), steady(rounds, tagCalls+hidden+pages), judged},
 	}
 }
 

@@ -82,6 +82,9 @@ var oneOf = map[string][]string{
 
 // obey lets a spec keep the rules that bind its fields together.
 func obey(spec *v1alpha1.RemediationPolicySpec) {
+	if spec.Probe.Mode == v1alpha1.ProbeWatch {
+		spec.Probe.PeriodSeconds = min(spec.Probe.PeriodSeconds, spec.Probe.WatchSeconds)
+	}
 	spec.Probe.TimeoutSeconds = min(spec.Probe.TimeoutSeconds, spec.Probe.PeriodSeconds)
 	spec.Limits.BackoffMaxSeconds = max(spec.Limits.BackoffMaxSeconds, spec.Limits.BackoffSeconds)
 	if exclude := spec.Targets.Exclude; exclude != nil && len(exclude.InstanceIDs)+len(exclude.Tags) == 0 {
