@@ -34,6 +34,8 @@ type fleet struct {
 	watches   []*round
 	watchEnd  time.Time
 	busyUntil map[string]time.Time
+	// unreached counts the watches in a row that did not reach a node.
+	unreached map[string]int
 	// intervalsUntil is until when no node is watched, because watches do not reach the nodes.
 	intervalsUntil time.Time
 	// confirmed remembers, by instance, the failed probe that a confirmation was begun for.
@@ -89,7 +91,8 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	current = &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
-		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, spell: allHealthy(policy),
+		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, unreached: map[string]int{},
+		spell: allHealthy(policy),
 	}
 	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
@@ -150,6 +153,7 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 	gone := func(id string) bool { _, known := states[id]; return !known }
 	maps.DeleteFunc(f.confirmed, func(id string, _ time.Time) bool { return gone(id) })
 	maps.DeleteFunc(f.busyUntil, func(id string, _ time.Time) bool { return gone(id) })
+	maps.DeleteFunc(f.unreached, func(id string, _ int) bool { return gone(id) })
 	maps.DeleteFunc(f.newest, func(id string, _ decide.Attempt) bool { return gone(id) })
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }

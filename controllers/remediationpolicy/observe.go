@@ -124,6 +124,9 @@ func (s *scope) observeOutage(trouble *problem) {
 func (r *Reconciler) observeRound(s *scope, round *round) bool {
 	findings, over := round.collect(s.now, s.region)
 	for _, f := range findings {
+		if round.watch.Duration > 0 {
+			delete(s.fleet.unreached, f.instanceID)
+		}
 		s.noteBusy(f)
 		if !s.stale(f) {
 			s.apply(f)

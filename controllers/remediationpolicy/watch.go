@@ -29,8 +29,10 @@ const (
 	watchSettle = 5 * time.Second
 	// watchStraggle is how long after its time a watch may end that is not lost.
 	watchStraggle = 10 * time.Second
-	// busyTime is how long a node that another policy watches, or that a watch did not reach, is not asked for a watch.
-	busyTime = time.Minute
+	// busyTime is how long a node that another policy watches, or that a watch did not reach, is not asked for a watch. It doubles up
+	// to intervalsTime as long as watches do not reach the node, mostUnreached times at the most.
+	busyTime      = time.Minute
+	mostUnreached = 6
 	// intervalsTime is how long no node is watched when watches do not reach most of the nodes.
 	intervalsTime = time.Hour
 )
@@ -125,26 +127,31 @@ func (r *Reconciler) observeWatches(s *scope) {
 // the last one are done, and not when they have the command, watches do not get beyond the first few nodes, and then the whole policy
 // does without.
 func (s *scope) noteUnwatched(round *round) {
-	unwatched, inTurn := round.takeUnwatched()
-	for _, id := range unwatched {
+	unsent, unreached, inTurn := round.takeUnwatched()
+	for _, id := range unsent {
 		s.fleet.busyUntil[id] = s.now.Add(busyTime)
+	}
+	for _, id := range unreached {
+		s.fleet.busyUntil[id] = s.now.Add(min(busyTime<<s.fleet.unreached[id], intervalsTime))
+		s.fleet.unreached[id] = min(s.fleet.unreached[id]+1, mostUnreached)
 	}
 	if inTurn {
 		s.fleet.intervalsUntil = s.now.Add(intervalsTime)
 	}
 }
 
-// takeUnwatched takes out the nodes that a watch was not sent or not delivered to, and reports whether it went to them in turn.
-func (r *round) takeUnwatched() (unwatched []string, inTurn bool) {
+// takeUnwatched takes out the nodes that a watch was not sent to and those that it was not delivered to, and reports whether it went
+// to them in turn.
+func (r *round) takeUnwatched() (unsent, unreached []string, inTurn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	unwatched, r.unsent = r.unsent, nil
+	unsent, r.unsent = r.unsent, nil
 	for _, send := range r.sends {
-		unwatched = append(unwatched, send.unwatched...)
+		unreached = append(unreached, send.unwatched...)
 		inTurn = inTurn || send.inTurn
 		send.unwatched, send.inTurn = nil, false
 	}
-	return unwatched, inTurn
+	return unsent, unreached, inTurn
 }
 
 // noteBusy takes notice of a node that another policy watches: it is probed every period, and tried again later.
@@ -166,26 +173,28 @@ func (s *scope) yetToTell() map[string]bool {
 			failures = append(failures, state.FirstFailure)
 		}
 	}
-	first, count := lastBurst(failures, watchSettle)
-	until := first.Add(watchSettle)
-	if count <= leastTold || !until.After(s.now) {
+	burst := lastBurst(failures, watchSettle)
+	if len(burst) <= leastTold {
+		return nil
+	}
+	// The others do not put it off: else one that fails again and again would hold up all.
+	until := burst[leastTold].Add(watchSettle)
+	if !until.After(s.now) {
 		return nil
 	}
 	s.lookAgain(until)
 	return s.fleet.watched()
 }
 
-// lastBurst tells of the last times that follow each other within a gap: the first of them, and how many there are.
-func lastBurst(times []time.Time, gap time.Duration) (first time.Time, count int) {
-	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
-	for _, at := range times {
-		if count > 0 && first.Sub(at) > gap {
-			break
+// lastBurst returns the last times that follow each other within a gap, the earliest first.
+func lastBurst(times []time.Time, gap time.Duration) []time.Time {
+	slices.SortFunc(times, time.Time.Compare)
+	for n := len(times) - 1; n > 0; n-- {
+		if times[n].Sub(times[n-1]) > gap {
+			return times[n:]
 		}
-		first = at
-		count++
 	}
-	return first, count
+	return times
 }
 
 // leastTold is how many nodes may be down before it is waited for others: what a percentage of limits.maxUnhealthy never goes below.

@@ -4,6 +4,7 @@
 package remediationpolicy
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -11,8 +12,10 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/simulated"
 )
@@ -36,6 +39,14 @@ func newWatchedIn(t *testing.T, nodes int, rampUp ssmlocal.RampUp) *simulation {
 	s.newRunner()
 	s.run(20 * time.Second)
 	return s
+}
+
+// opened is how many Remediations there are.
+func (s *simulation) opened() int {
+	s.t.Helper()
+	list := &v1alpha1.RemediationList{}
+	s.must(cluster.Client.List(s.ctx, list, client.InNamespace(s.namespace)))
+	return len(list.Items)
 }
 
 // took are the times from a failure of the process of a node to its recovery, by the Remediations.
@@ -167,15 +178,7 @@ func TestManyThatGoDownTogetherOpenTheBreakerBeforeMoreThanAFewAreTouched(t *tes
 	s.run(time.Minute)
 	policy := s.journal.policy(s.key("web"))
 	g.Expect(policy.Status.Breaker).NotTo(BeNil())
-	list := &v1alpha1.RemediationList{}
-	s.must(cluster.Client.List(s.ctx, list))
-	opened := 0
-	for _, r := range list.Items {
-		if r.Namespace == s.namespace {
-			opened++
-		}
-	}
-	g.Expect(opened).To(BeNumerically("<=", leastTold))
+	g.Expect(s.opened()).To(BeNumerically("<=", leastTold))
 }
 
 func TestASuspendedPolicyLeavesNoWatchBehind(t *testing.T) {
@@ -187,6 +190,34 @@ func TestASuspendedPolicyLeavesNoWatchBehind(t *testing.T) {
 		g.Expect(m.Watched(s.clock.Now())).To(BeFalse())
 	}
 	g.Expect(s.server.Calls()["CancelCommand"]).To(Equal(2))
+}
+
+// TestOneThatFailedBeforeDoesNotShortenTheWaitForManyThatGoDownTogether has one go down four seconds before the first of the others.
+func TestOneThatFailedBeforeDoesNotShortenTheWaitForManyThatGoDownTogether(t *testing.T) {
+	g := NewWithT(t)
+	begin := time.Unix(0, 0)
+	states := map[string]decide.State{"before": {Failures: 1, FirstFailure: begin}}
+	for n := range leastTold + 2 {
+		states[fmt.Sprint(n)] = decide.State{Failures: 1, FirstFailure: begin.Add(4*time.Second + time.Duration(n)*time.Millisecond)}
+	}
+	s := &scope{fleet: &fleet{states: states, watches: []*round{{instanceIDs: []string{"watched"}}}}}
+	s.now = begin.Add(4*time.Second + watchSettle)
+	g.Expect(s.yetToTell()).To(HaveKey("watched"))
+	s.now = s.now.Add(10 * time.Millisecond)
+	g.Expect(s.yetToTell()).To(BeEmpty())
+}
+
+// TestNodesThatWatchesDoNotReachAreTriedLessAndLessOften has a fleet that is too small to tell that watches go in turn.
+func TestNodesThatWatchesDoNotReachAreTriedLessAndLessOften(t *testing.T) {
+	g := NewWithT(t)
+	s := newWatchedIn(t, leastInTurn-2, ssmlocal.RampUpOnCompletion)
+	s.run(30 * time.Minute)
+	fleet := s.runners[0].policies.fleets.byPolicy[s.key("web")]
+	last := s.nodes[leastInTurn-3].ID()
+	g.Expect(fleet.unreached[last]).To(BeNumerically("~", 4, 1))
+	g.Expect(fleet.busyUntil[last]).To(BeTemporally(">", s.clock.Now()))
+	g.Expect(fleet.unreached).NotTo(HaveKey(s.nodes[0].ID()), "one that is reached is not counted")
+	g.Expect(deref(s.journal.policy(s.key("web")).Status.Healthy)).To(Equal(leastInTurn - 2))
 }
 
 // TestATrickleOfFailuresIsRecovered has one node after the other go down beside some that stay down: none of these is waited for.
@@ -233,13 +264,12 @@ func TestLastBurst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			first, count := lastBurst(tt.times, 5*time.Second)
-			g.Expect(first.Unix()).To(Equal(tt.first))
-			g.Expect(count).To(Equal(tt.count))
+			burst := lastBurst(tt.times, 5*time.Second)
+			g.Expect(burst).To(HaveLen(tt.count))
+			g.Expect(burst[0].Unix()).To(Equal(tt.first))
 		})
 	}
-	_, count := lastBurst(nil, time.Second)
-	NewWithT(t).Expect(count).To(BeZero())
+	NewWithT(t).Expect(lastBurst(nil, time.Second)).To(BeEmpty())
 }
 
 func TestAWatchedNodeOfWhichNothingIsKnownIsProbed(t *testing.T) {

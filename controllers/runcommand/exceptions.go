@@ -5,6 +5,7 @@ package runcommand
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -43,11 +44,12 @@ func (r *reading) exceptions(ctx context.Context, want *tracked, o *Observation)
 	}
 }
 
-// allSucceeded concludes what the counts say, where the sweep agrees.
+// allSucceeded concludes what the counts say, where the sweep agrees. What was read of nodes that still ran then is out of date.
 func (r *reading) allSucceeded(o *Observation) error {
 	if r.sweepErr != nil {
 		return r.sweepErr
 	}
+	maps.DeleteFunc(o.Invocations, func(_ string, i Invocation) bool { return !i.Status.Final() })
 	for _, i := range r.undelivered {
 		if i.CommandID == o.Command.ID {
 			o.Invocations[i.InstanceID] = i

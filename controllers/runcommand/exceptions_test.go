@@ -264,6 +264,23 @@ func TestACommandIsNotAskedForBeforeItIsExpectedToEnd(t *testing.T) {
 	w.Expect(o.Settled).To(Equal(4 * time.Second))
 }
 
+func TestALateLookDoesNotMakeACommandLateAndTheDeadlineIsKept(t *testing.T) {
+	w := newWorld(t, 100)
+	sent := w.sendByTag("a")
+	track := func(expected time.Duration) {
+		w.region.Track(Want{Command: sent, Exceptions: true, Expected: expected, Deadline: noon.Add(20 * time.Second)})
+	}
+	track(4 * time.Second)
+	w.clock.Step(5 * time.Second)
+	w.region.Step(t.Context())
+	o, _ := w.region.Observe(sent.ID)
+	w.Expect(o.Done).To(BeTrue())
+	w.Expect(o.Settled).To(Equal(4 * time.Second))
+	w.region.Forget(sent.ID)
+	track(time.Minute)
+	w.Expect(w.region.Wait()).To(Equal(15 * time.Second))
+}
+
 func TestOldCommandsAreFoundAmongThoseThatRun(t *testing.T) {
 	w := newWorld(t, 60)
 	long := func(comment string) Command {

@@ -150,15 +150,82 @@ func TestAPersonMayCancelWhatOtherNodesHaveNotEnded(t *testing.T) {
 	w.Expect(o.Invocations[id(3)].Status).To(Equal(StatusCancelled))
 }
 
-// TestNobodyWaitsForNodesThatAreOffline has the counts read once, and again at the deadline only.
-func TestNobodyWaitsForNodesThatAreOffline(t *testing.T) {
+// TestAStragglerThatSucceedsIsNoException has one node of a command that stays end later than the others, which were told of while it
+// still ran.
+func TestAStragglerThatSucceedsIsNoException(t *testing.T) {
+	w := newWorld(t, 10)
+	ends := map[string]ssmlocal.Outcome{id(9): after(9*time.Second, 0)}
+	for n := range 9 {
+		ends[id(n)] = after(time.Second, 0)
+	}
+	sent, _, tracker := staying(w, ends)
+	w.look(tracker, sent)
+	o := w.look(tracker, sent)
+	w.Expect(o.Invocations[id(9)].Status).To(Equal(StatusInProgress))
+	for !o.Done {
+		o = w.look(tracker, sent)
+	}
+	w.Expect(w.clock.Since(noon)).To(Equal(10 * time.Second))
+	w.Expect(o.OthersSucceeded).To(BeTrue())
+	w.Expect(o.Invocations).NotTo(HaveKey(id(9)))
+}
+
+// fleetOf100 is a command to the tags of 100 nodes, of which so many are offline.
+func fleetOf100(t *testing.T, connection ssmlocal.Connection, offline int) (*world, Command) {
+	t.Helper()
 	w := newWorld(t, 100)
-	w.server.SetConnection(id(3), ssmlocal.ConnectionLost)
-	w.server.SetConnection(id(4), ssmlocal.ConnectionLost)
+	for n := range offline {
+		w.server.SetConnection(id(99-n), connection)
+	}
+	w.outcome = func(e ssmlocal.Execution) ssmlocal.Outcome {
+		if e.InstanceID == id(50) {
+			return after(3*time.Second, 1)
+		}
+		return after(500*time.Millisecond, 0)
+	}
 	sent := w.sendByTag("a")
-	w.region.Track(Want{Command: sent, Exceptions: true, Offline: 2, Deadline: noon.Add(20 * time.Second)})
-	w.Expect(w.region.Step(t.Context())).To(Equal(20 * time.Second))
-	w.region.Forget(sent.ID)
-	w.region.Track(Want{Command: sent, Exceptions: true, Offline: 1, Deadline: noon.Add(20 * time.Second)})
-	w.Expect(w.region.Step(t.Context())).To(Equal(pollInterval), "one may still answer")
+	w.region.Track(Want{Command: sent, Exceptions: true, Offline: offline, Deadline: noon.Add(20 * time.Second)})
+	return w, sent
+}
+
+// TestNobodyWaitsForNodesThatAreOffline has nothing read between the answers of all others and the deadline.
+func TestNobodyWaitsForNodesThatAreOffline(t *testing.T) {
+	w, sent := fleetOf100(t, ssmlocal.ConnectionLost, 2)
+	w.clock.Step(time.Second)
+	w.Expect(w.region.Step(t.Context())).To(Equal(2*time.Second), "one has not answered")
+	w.clock.Step(2 * time.Second)
+	next := w.region.Step(t.Context())
+	w.Expect(next).To(Equal(6*time.Second), "they have just come")
+	o, _ := w.region.Observe(sent.ID)
+	w.Expect(o.Invocations[id(50)].Status).To(Equal(StatusFailed))
+	w.clock.Step(next)
+	w.Expect(w.region.Step(t.Context())).To(Equal(11*time.Second), "the deadline")
+}
+
+// TestAnswersAreNotTakenForThoseOfOfflineNodes has AWS end the offline nodes at once: as many as that are still to answer.
+func TestAnswersAreNotTakenForThoseOfOfflineNodes(t *testing.T) {
+	w, sent := fleetOf100(t, ssmlocal.Undeliverable, 1)
+	w.clock.Step(time.Second)
+	w.Expect(w.region.Step(t.Context())).To(Equal(2 * time.Second))
+	o, _ := w.region.Observe(sent.ID)
+	w.Expect(o.Command.Completed).To(Equal(99))
+	w.clock.Step(2 * time.Second)
+	w.region.Step(t.Context())
+	o, _ = w.region.Observe(sent.ID)
+	w.Expect(o.Invocations[id(50)].Status).To(Equal(StatusFailed))
+}
+
+// TestWhatIsNotReadIsNotPutOffForNodesThatAreOffline has the only failure not be listed at first.
+func TestWhatIsNotReadIsNotPutOffForNodesThatAreOffline(t *testing.T) {
+	w, sent := fleetOf100(t, ssmlocal.ConnectionLost, 2)
+	service := &lagging{Service: w.region.Service, behind: true}
+	tracker := NewTracker(service, w.clock, func() {})
+	tracker.Track(Want{Command: sent, Exceptions: true, Offline: 2, Deadline: noon.Add(time.Minute)})
+	w.clock.Step(3 * time.Second)
+	w.Expect(tracker.Step(t.Context())).To(Equal(6 * time.Second))
+	w.clock.Step(6 * time.Second)
+	w.Expect(tracker.Step(t.Context())).To(Equal(18 * time.Second))
+	o, _ := tracker.Observe(sent.ID)
+	w.Expect(o.Command.Errors).To(Equal(1))
+	w.Expect(o.Invocations[id(50)].Status).NotTo(Equal(StatusFailed))
 }

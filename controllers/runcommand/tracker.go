@@ -110,6 +110,8 @@ type tracked struct {
 	number int
 	// since is when it began to be tracked, due when it is to be read next.
 	since, due time.Time
+	// still means that its counts were the same at the last two looks.
+	still bool
 }
 
 // NewTracker returns a Tracker that calls wake when there is something to do for Step.
@@ -127,9 +129,11 @@ func (t *Tracker) Track(w Want) {
 	if !known {
 		now := t.clock.Now()
 		t.tracked++
-		t.commands[w.Command.ID] = &tracked{
-			Want: w, Observation: newObservation(), number: t.tracked, since: now, due: now.Add(max(settle, w.Expected)),
+		due := now.Add(max(settle, w.Expected))
+		if !w.Deadline.IsZero() && w.Deadline.Before(due) {
+			due = w.Deadline
 		}
+		t.commands[w.Command.ID] = &tracked{Want: w, Observation: newObservation(), number: t.tracked, since: now, due: due}
 	}
 	t.mu.Unlock()
 	if !known {
@@ -257,7 +261,7 @@ func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked,
 			r.results(ctx, want, after)
 		}
 		after.note(r.listed[id], r.askTime)
-		t.store(id, pending[id].Observation, *after)
+		t.store(id, r.askTime, pending[id].Observation, *after)
 	}
 	return !r.overloaded
 }
@@ -292,11 +296,14 @@ func (c *tracked) pause(now time.Time) time.Duration {
 		return pollInterval
 	case c.Interval > 0:
 		return c.Interval
+	case c.Exceptions && age < c.Expected:
+		// Others have brought it along.
+		return c.Expected - age
 	case c.Exceptions && c.othersAnswered():
 		return c.Deadline.Sub(now)
 	case c.Exceptions:
 		// Whoever is not done by the time that was expected is waited for longer and longer.
-		return max(pollInterval, 2*age)
+		return max(pollInterval, 2*(age-c.Expected))
 	case age >= longAge:
 		return longInterval
 	case c.young(now):
@@ -306,19 +313,27 @@ func (c *tracked) pause(now time.Time) time.Duration {
 	}
 }
 
-// othersAnswered reports whether no more nodes have not answered than are offline.
+// othersAnswered reports whether no more nodes have not answered than are offline, what the others have to say was read, and nothing
+// has come since the look before: AWS may end offline nodes at once, and those that are missing are others then.
 func (c *tracked) othersAnswered() bool {
 	counts := c.Observation.Command
-	return c.Offline > 0 && counts.Targets > 0 && counts.Completed >= counts.Targets-c.Offline
+	_, failed, timedOut := c.ends()
+	read := c.Err == nil && counts.Errors <= failed && counts.DeliveryTimedOut <= timedOut
+	return c.Offline > 0 && c.still && read && !counts.Done() && counts.Targets > 0 && counts.Completed >= counts.Targets-c.Offline
 }
 
-// store keeps an observation and tells whoever waits when it is news.
-func (t *Tracker) store(id string, before, after Observation) {
+// store keeps an observation of a time and tells whoever waits when it is news. One that was due earlier and came late, because of
+// the budget or for the sake of others, says nothing of how long the command took after that.
+func (t *Tracker) store(id string, at time.Time, before, after Observation) {
 	t.mu.Lock()
 	c, ok := t.commands[id]
 	if ok {
-		if after.Command.Completed != before.Command.Completed {
-			after.Settled = t.clock.Since(c.since)
+		c.still = after.Command.Completed == before.Command.Completed
+		if !c.still {
+			after.Settled = at.Sub(c.since)
+			if c.due.Before(at) {
+				after.Settled = c.due.Sub(c.since)
+			}
 		}
 		c.Observation = after
 		c.due = t.dueAfter(c)
