@@ -53,7 +53,7 @@ type run struct {
 }
 
 // rowTime bounds a row in real time, so that nothing hangs for ever.
-const rowTime = 15 * time.Minute
+const rowTime = 20 * time.Minute
 
 // execute measures a row.
 func (h *harness) execute(ctx context.Context, row *row) *result {
