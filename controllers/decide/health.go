@@ -37,6 +37,8 @@ type Observation struct {
 	ClockOffset time.Duration
 	// Source is what made us look.
 	Source v1alpha1.DetectionSource
+	// Impossible means that the node has answered that there is nothing to look at, or nothing to look with, which may stay so for good.
+	Impossible bool
 }
 
 // State is the health of an instance after the thresholds of its policy.
@@ -54,7 +56,7 @@ type State struct {
 	Source v1alpha1.DetectionSource
 	// DownTime is when the threshold was reached; zero while it is not.
 	DownTime time.Time
-	// WasDown is whether the last probe that the node answered found the process down.
+	// WasDown is whether the last probe that the node could carry out found the process down.
 	WasDown bool
 	// Spell is the last time that the instance was Healthy, once that has ended: with the probe that failed first.
 	Spell Spell
@@ -80,7 +82,7 @@ func (s State) Observe(o Observation, probe v1alpha1.ProbeSpec) State {
 		return s
 	}
 	s.Last = o
-	if o.Health != v1alpha1.HealthUnknown {
+	if o.Health != v1alpha1.HealthUnknown || o.Impossible {
 		s.WasDown = o.Health == v1alpha1.HealthUnhealthy
 	}
 	switch o.Health {

@@ -84,6 +84,17 @@ func TestAnIncidentRemembersItsFirstFailure(t *testing.T) {
 	g.Expect(s.Since).To(Equal(noon))
 }
 
+// TestWhatCannotBeLookedAtIsNotDown has a node say that it has no such process any more, which silence does not.
+func TestWhatCannotBeLookedAtIsNotDown(t *testing.T) {
+	g := NewWithT(t)
+	probe := defaults().Probe
+	s := observe(Unprobed(ago(100)), probe, unhealthy, unhealthy)
+	s = s.Observe(Observation{Health: v1alpha1.HealthUnknown, Reason: "NoAnswer", ProbeTime: ago(-10), ReadTime: ago(-11)}, probe)
+	g.Expect(count([]Instance{{State: s}})).To(Equal(census{open: 1}))
+	s = s.Observe(Observation{Health: v1alpha1.HealthUnknown, Reason: "UnitNotFound", Impossible: true, ProbeTime: ago(-20), ReadTime: ago(-21)}, probe)
+	g.Expect(count([]Instance{{State: s}})).To(Equal(census{}))
+}
+
 func TestOlderObservationsChangeNothing(t *testing.T) {
 	g := NewWithT(t)
 	probe := defaults().Probe

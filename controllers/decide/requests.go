@@ -166,7 +166,7 @@ func readTime(value string) (time.Time, error) {
 	if err != nil {
 		return at, err
 	}
-	if year := at.UTC().Year(); year < 1 || year > 9999 {
+	if year := at.UTC().Year(); year < 1000 || year > 9999 {
 		return time.Time{}, fmt.Errorf("reading a time: there is no year %d", year)
 	}
 	// In the precision of the API, with which it is compared.

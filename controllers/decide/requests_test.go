@@ -39,6 +39,7 @@ func TestRequests(t *testing.T) {
 		"a reset":                  {policy: asked(v1alpha1.AnnotationResetAt, earlier), state: v1alpha1.RequestAccepted, message: "attempts before 2026-03-29T11:00:00Z no longer count", reset: ago(3600)},
 		"a reset, a little ahead":  {policy: asked(v1alpha1.AnnotationResetAt, "2026-03-29T12:04:00Z"), state: v1alpha1.RequestAccepted, message: "attempts before 2026-03-29T12:00:00Z no longer count", reset: noon},
 		"a reset in the future":    {policy: asked(v1alpha1.AnnotationResetAt, later), state: v1alpha1.RequestRefused, message: "the time is in the future"},
+		"a reset of long ago":      {policy: asked(v1alpha1.AnnotationResetAt, "0226-03-29T12:00:00Z"), state: v1alpha1.RequestRefused, message: "RFC 3339"},
 		"a silence":                {policy: asked(v1alpha1.AnnotationSilencedUntil, later), state: v1alpha1.RequestAccepted, message: "recovery is silenced until then"},
 		"a silence of long ago":    {policy: asked(v1alpha1.AnnotationSilencedUntil, earlier), state: v1alpha1.RequestAccepted, message: "that time has passed"},
 		"a silence in words":       {policy: asked(v1alpha1.AnnotationSilencedUntil, "2h"), state: v1alpha1.RequestRefused, message: "recovery is NOT silenced"},

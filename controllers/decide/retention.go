@@ -4,6 +4,7 @@
 package decide
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -42,6 +43,17 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []I
 		names = append(names, a.Name)
 	}
 	return names
+}
+
+// LeastTTL is how long after its end an attempt is kept at the least, in seconds, because a limit still looks at it: within its
+// window, until the time that ends its incident has passed, and as long as it takes one instance alone to make
+// limits.stopAfterIneffective attempts.
+func LeastTTL(spec *v1alpha1.RemediationPolicySpec) int32 {
+	limits := &spec.Limits
+	attempts := max(1, int64(limits.Attempts))
+	windows := (int64(limits.StopAfterIneffective) + attempts - 1) / attempts
+	row := max(1, windows)*int64(limits.WindowSeconds) + int64(limits.BackoffMaxSeconds)
+	return int32(min(max(row, int64(spec.Recovery.StableSeconds)), math.MaxInt32))
 }
 
 // lastOfSpec are the newest attempts of the present spec that counted, at most so many.

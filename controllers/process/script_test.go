@@ -37,7 +37,7 @@ func TestScriptSizes(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		watch, err := WatchScript(c, Watch{Duration: time.Minute, Threshold: 2}, testBinding)
 		g.Expect(err).NotTo(HaveOccurred())
-		verify, err := VerifyScript(c, testUID, testBinding, false)
+		verify, err := VerifyScript(c, testUID, testBinding, ReleaseHealthy)
 		g.Expect(err).NotTo(HaveOccurred())
 		command := recovery(c, "systemctl restart httpd")
 		scripts := []string{probe, watch, verify, recoveryOf(command), "", recoveryOf(document(c)), recoveryOf(reboot(c))}

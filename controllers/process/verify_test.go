@@ -15,12 +15,12 @@ import (
 // verify looks as after a document or a reboot.
 func (n *node) verify(c Check, uid string) Verdict {
 	n.t.Helper()
-	return n.verifyOnce(c, uid, false)
+	return n.verifyOnce(c, uid, ReleaseHealthy)
 }
 
-func (n *node) verifyOnce(c Check, uid string, last bool) Verdict {
+func (n *node) verifyOnce(c Check, uid string, release Release) Verdict {
 	n.t.Helper()
-	script, err := VerifyScript(c, uid, testBinding, last)
+	script, err := VerifyScript(c, uid, testBinding, release)
 	n.Expect(err).NotTo(HaveOccurred())
 	return n.verdict(script)
 }
@@ -55,6 +55,8 @@ func TestVerifyGivesTheLockBack(t *testing.T) {
 		n.Expect(n.verify(byFile(), testUID).Health).To(Equal(v1alpha1.HealthHeld))
 		n.sh("rm " + holdFile)
 		n.Expect(n.locked()).To(BeTrue(), "held is not healthy")
+		n.Expect(n.verifyOnce(byFile(), testUID, ReleaseNever).Health).To(Equal(v1alpha1.HealthHealthy))
+		n.Expect(n.locked()).To(BeTrue(), "the document may still run")
 		n.Expect(n.verify(byFile(), testUID).Health).To(Equal(v1alpha1.HealthHealthy))
 		n.Expect(n.locked()).To(BeFalse())
 		n.Expect(n.sh("cat " + lockFolder + "/*")).To(Equal("released"))
@@ -67,9 +69,9 @@ func TestLastVerifyGivesTheLockBack(t *testing.T) {
 	underEachShell(t, func(n *node) {
 		report, _ := n.recover(document(byFile()))
 		n.Expect(report.Result).To(Equal(ResultCleared), report.Message)
-		n.Expect(n.verifyOnce(byFile(), "other-uid", true).Health).To(Equal(v1alpha1.HealthUnhealthy))
+		n.Expect(n.verifyOnce(byFile(), "other-uid", ReleaseAlways).Health).To(Equal(v1alpha1.HealthUnhealthy))
 		n.Expect(n.locked()).To(BeTrue(), "it is not that of this recovery")
-		n.Expect(n.verifyOnce(byFile(), testUID, true).Health).To(Equal(v1alpha1.HealthUnhealthy))
+		n.Expect(n.verifyOnce(byFile(), testUID, ReleaseAlways).Health).To(Equal(v1alpha1.HealthUnhealthy))
 		n.sh("touch /run/healthy")
 		n.Expect(n.locked()).To(BeFalse())
 	})
@@ -121,11 +123,11 @@ func TestVerifyMustNotBeSent(t *testing.T) {
 		"process": {check(v1alpha1.ProcessSpec{}), testUID, testBinding, "named in 0 ways"},
 		"braces":  {byCommand("echo {{x}}"), testUID, testBinding, "'{{'"},
 	} {
-		script, err := VerifyScript(test.check, test.uid, test.binding, false)
+		script, err := VerifyScript(test.check, test.uid, test.binding, ReleaseNever)
 		g.Expect(err).To(MatchError(ContainSubstring(test.message)), name)
 		g.Expect(script).To(BeEmpty(), name)
 	}
-	script, err := VerifyScript(byName("webserver"), testUID, testBinding, true)
+	script, err := VerifyScript(byName("webserver"), testUID, testBinding, ReleaseAlways)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(strings.HasPrefix(script, "# ssm-remediator probe\n")).To(BeTrue())
 }

@@ -50,9 +50,9 @@ func (r *Reconciler) dispatch(ctx context.Context, s *scope) error {
 	}
 	log.FromContext(ctx).Info("Sending a command of the recovery", "instance", s.remediation.Spec.InstanceID,
 		"step", s.remediation.Spec.StepIndex, "purpose", s.intended)
-	sent, err := r.send(s.call.In(sending), s, command)
-	if err != nil || s.intended == "" || s.outcome != nil {
-		return err
+	sent, err := s.region.Send(s.call.In(sending), command)
+	if err != nil {
+		return r.unsent(ctx, s, err)
 	}
 	return r.recordSent(ctx, s, s.intended, sent, r.Clock.Now())
 }
@@ -84,23 +84,20 @@ func request(
 	return command, nil
 }
 
-// send sends, and sorts out what an error says about the command.
-func (r *Reconciler) send(ctx context.Context, s *scope, command runcommand.Send) (runcommand.Command, error) {
-	sent, err := s.region.Send(ctx, command)
+// unsent sorts out what the error of a send says about the command.
+func (r *Reconciler) unsent(ctx context.Context, s *scope, err error) error {
 	switch {
-	case err == nil:
-		return sent, nil
 	case runcommand.MayBeAccepted(err):
 		// It may have been accepted. The intent stays, and the passes that follow look for it.
-		return sent, err
+		return err
 	case runcommand.Classify(err) == runcommand.Throttled:
 		log.FromContext(ctx).Info("AWS throttles the send, which will be tried again", "answer", runcommand.Words(err))
 		s.next = throttledRetry
-		return sent, r.takeBack(ctx, s)
+		return r.takeBack(ctx, s)
 	default:
 		s.outcome = &outcome{v1alpha1.ResultNotDelivered,
 			fmt.Sprintf("AWS did not accept the command: %s%s", runcommand.Words(err), remedy(s.remediation, s.intended, err))}
-		return sent, nil
+		return nil
 	}
 }
 

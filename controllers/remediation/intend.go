@@ -42,7 +42,8 @@ func (r *Reconciler) intend(ctx context.Context, s *scope) error {
 		status.StartTime = &now
 	}
 	s.running(doing(s.remediation.Spec.Step, purpose))
-	if err := r.record(ctx, s); err != nil {
+	// A write that is broken off may have been carried out, and nobody would send after it.
+	if err := r.record(context.WithoutCancel(ctx), s); err != nil {
 		return err
 	}
 	s.intended = purpose

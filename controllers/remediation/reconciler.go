@@ -67,6 +67,8 @@ const (
 	// maxWaiting is how many attempts wait for the AWS budget of a location, of those that are carried out at a time. More come
 	// again later, so that other locations need not wait for one that throttles.
 	maxWaiting = concurrentReconciles / 2
+	// maxLooks is the same for looks after documents and reboots.
+	maxLooks = concurrentReconciles / 4
 )
 
 // Reconcile makes one pass over a Remediation. It waits for AWS only to send.
@@ -104,6 +106,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if s.outcome == nil {
 		return ctrl.Result{RequeueAfter: s.next}, nil
+	}
+	if s.intended != "" {
+		// That nothing was sent is known here only: it is recorded also by a manager that is being stopped.
+		ctx = context.WithoutCancel(ctx)
 	}
 	if err := r.conclude(ctx, s); err != nil {
 		return outcomeOfError(ctx, err)

@@ -55,11 +55,18 @@ func lookDue(remediation *v1alpha1.Remediation, last *look) time.Time {
 	return due
 }
 
-// lastOf tells whether a look that begins now is the last one, after which nothing of the attempt is left on the node: the time
-// is up, and the document is known to have ended.
-func lastOf(remediation *v1alpha1.Remediation, now time.Time) bool {
-	run := commandOf(remediation, v1alpha1.CommandPurposeRun)
-	return !now.Before(verifyEnd(remediation)) && runcommand.Status(run.Status).Final()
+// releaseBy tells whether a look that begins now gives the node back. One whose document may still run keeps it: one that was given
+// up, or that AWS calls undeliverable, which proves nothing.
+func releaseBy(remediation *v1alpha1.Remediation, now time.Time) process.Release {
+	status := runcommand.Status(commandOf(remediation, v1alpha1.CommandPurposeRun).Status)
+	switch {
+	case !status.Final(), status == runcommand.StatusUndeliverable:
+		return process.ReleaseNever
+	case now.Before(verifyEnd(remediation)):
+		return process.ReleaseHealthy
+	default:
+		return process.ReleaseAlways
+	}
 }
 
 // verified is what came of a document or a reboot, by the last look at the process; nil as long as another look may tell more.

@@ -94,13 +94,17 @@ func (r *Reconciler) lastLook(s *scope) *look {
 	return last
 }
 
-// look records that it looks and sends a probe. One that cannot be sent, or may not have been, is followed by another one like one
+// look records that it looks and sends a probe, which goes behind all recoveries. One that cannot be sent, or may not have been, is followed by another one like one
 // without an answer. It is recorded first, so that a status that cannot be written brings no row of probes.
 func (r *Reconciler) look(ctx context.Context, s *scope) error {
 	around, err := surroundings.Read(ctx, r.Client, r.Namespace, s.remediation.Namespace)
 	if err != nil || around.Stopped {
 		// The kill switch puts off the look, and with it the result.
 		return err
+	}
+	if s.region.Budget.State().Waiting[runcommand.PriorityResults] >= maxLooks {
+		s.next = throttledRetry
+		return nil
 	}
 	purpose := v1alpha1.CommandPurposeVerify
 	command := v1alpha1.CommandStatus{Purpose: purpose, IntentTime: metav1.NewMicroTime(s.now)}
@@ -113,7 +117,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope) error {
 	if err := r.record(ctx, s); err != nil {
 		return err
 	}
-	sent, err := r.sendLook(ctx, s)
+	sent, err := r.sendLook(runcommand.WithPriority(ctx, runcommand.PriorityResults), s)
 	if err != nil {
 		log.FromContext(ctx).Info("The process cannot be looked at, which will be tried again", "instance", s.remediation.Spec.InstanceID,
 			"error", runcommand.Words(err))
@@ -125,7 +129,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope) error {
 func (r *Reconciler) sendLook(ctx context.Context, s *scope) (runcommand.Command, error) {
 	bound := binding(s.remediation, v1alpha1.CommandPurposeVerify)
 	how := lookCheck(s.remediation)
-	script, err := process.VerifyScript(how, string(s.remediation.UID), bound, lastOf(s.remediation, s.now))
+	script, err := process.VerifyScript(how, string(s.remediation.UID), bound, releaseBy(s.remediation, s.now))
 	if err != nil {
 		return runcommand.Command{}, err
 	}

@@ -59,6 +59,9 @@ type fleet struct {
 	// beginTime is when this fleet was first seen, startTime when the last whole round began, judgeTime when the last one
 	// was judged; zero before the first.
 	beginTime, startTime, judgeTime time.Time
+	// passTime is when the last pass over the policy began, and paused that it found the policy paused.
+	passTime time.Time
+	paused   bool
 	// due is when the next whole round is, or the one under way was, in nanoseconds since 1970; 0 for none. late is how late the last
 	// one was. Metrics read them at any time.
 	due, late atomic.Int64
@@ -71,6 +74,13 @@ type fleet struct {
 	// refused is the name of that Remediation.
 	refused string
 }
+
+// clockSetBack is by how much the clock has to be set back for what was known before to be dropped: no more than a period of probes
+// is lost otherwise.
+const clockSetBack = 10 * time.Second
+
+// ahead reports whether the clock was set back. What was seen before it was would be newer than all that is seen now.
+func (f *fleet) ahead(now time.Time) bool { return now.Add(clockSetBack).Before(f.passTime) }
 
 // fleets holds the fleet of each policy. A policy is reconciled by one worker at a time, so that only the map is shared.
 type fleets struct {
@@ -85,16 +95,18 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 	defer f.mu.Unlock()
 	key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
 	before := f.byPolicy[key]
-	if before != nil && before.uid == policy.UID && before.generation == policy.Generation {
+	if before != nil && before.uid == policy.UID && before.generation == policy.Generation && !before.ahead(now) {
+		before.passTime = now
 		return before, nil
 	}
 	current = &fleet{
-		uid: policy.UID, generation: policy.Generation, beginTime: now,
+		uid: policy.UID, generation: policy.Generation, beginTime: now, passTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
 		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, unreached: map[string]int{},
 		spell: allHealthy(policy),
 	}
-	if status := &policy.Status; status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil {
+	status := &policy.Status
+	if status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil && !status.LastProbeTime.After(now) {
 		// The controller was restarted: that is no change of the policy, and what was judged before still holds.
 		current.judgeTime = status.LastProbeTime.Time
 	}

@@ -201,6 +201,54 @@ var _ = Describe("The kill switch", func() {
 	})
 })
 
+var _ = Describe("After the kill switch", func() {
+	It("what was known before says nothing any more", func() {
+		w := newWorld(4)
+		w.apply(together, func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxUnhealthy = new(intstr.FromInt32(1)) })
+		for n := range 2 {
+			w.set(n, down)
+		}
+		w.advance(20 * time.Second)
+		Expect(w.policy().Status.Breaker).NotTo(BeNil())
+		for n := range 2 {
+			w.set(n, func(n *node) { n.up = true })
+		}
+		w.advance(40 * time.Second)
+		Expect(w.policy().Status.Breaker.BelowTime).NotTo(BeNil())
+		stop := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.home, Name: v1alpha1.KillSwitch}}
+		Expect(cluster.Client.Create(w.ctx, stop)).To(Succeed())
+		w.advance(time.Second)
+		Expect(w.policy().Status.Breaker.BelowTime).To(BeNil(), "no rounds prove anything meanwhile")
+		w.leap(time.Hour)
+		for n := range 4 {
+			w.set(n, down)
+		}
+		Expect(cluster.Client.Delete(w.ctx, stop)).To(Succeed())
+		policies := w.replicas[0].policies
+		w.reconcile(policies, w.key())
+		Expect(policies.fleets.byPolicy[w.key()].states).To(BeEmpty())
+		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Probing"), "it is not late")
+		w.advance(20 * time.Second)
+		Expect(w.policy().Status.Unhealthy).To(HaveValue(BeEquivalentTo(4)))
+		Expect(w.list()).To(BeEmpty())
+	})
+})
+
+var _ = Describe("A clock that is set back", func() {
+	It("does not keep anything from being seen and recovered", func() {
+		w := newWorld(2)
+		w.apply()
+		w.set(0, down)
+		w.advance(20 * time.Second)
+		Expect(w.results()).To(Equal([]v1alpha1.Result{v1alpha1.ResultRecovered}))
+		w.clock.SetTime(w.clock.Now().Add(-time.Hour))
+		w.set(1, down)
+		w.advance(40 * time.Second)
+		Expect(w.results()).To(HaveLen(2))
+		Expect(w.condition(v1alpha1.ConditionHealthy)).To(Equal("True/AllHealthy"))
+	})
+})
+
 var _ = Describe("A maintenance window", func() {
 	It("lets recovery wait until it begins", func() {
 		w := newWorld(1)

@@ -5,6 +5,7 @@ package remediationpolicy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -61,6 +62,7 @@ func judgeOutput(i runcommand.Invocation, binding string, o runcommand.Observati
 	}
 	observation := decide.Observation{
 		Health: verdict.Health, Reason: verdict.Reason, Message: verdict.Message, Failures: verdict.Failures,
+		Impossible: slices.Contains(impossible, verdict.Reason),
 	}
 	if verdict.Busy {
 		observation.Reason = ReasonWatchedByAnother
@@ -74,6 +76,11 @@ func judgeOutput(i runcommand.Invocation, binding string, o runcommand.Observati
 
 func unknown(reason, message string) decide.Observation {
 	return decide.Observation{Health: v1alpha1.HealthUnknown, Reason: reason, Message: message}
+}
+
+// impossible are the reasons of a node that has nothing to look at, or nothing to look with.
+var impossible = []string{
+	process.ReasonUnitNotFound, process.ReasonUnitNotLoaded, process.ReasonMissingTool, process.ReasonCheckNotRunnable,
 }
 
 // problem is an error of AWS as users read it.

@@ -88,6 +88,17 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestJudgeTellsWhatCannotBeLookedAt(t *testing.T) {
+	for reason, want := range map[string]bool{
+		process.ReasonUnitNotFound: true, process.ReasonMissingTool: true, process.ReasonCheckNotRunnable: true,
+		process.ReasonNodeDiskFull: false, process.ReasonSystemdUnavailable: false,
+	} {
+		o := judge(runcommand.Invocation{Status: runcommand.StatusFailed, ResponseCode: 1, Output: verdict(testBinding, "Unknown", reason)},
+			true, testBinding, runcommand.Observation{})
+		NewWithT(t).Expect(o.Impossible).To(Equal(want), reason)
+	}
+}
+
 func TestJudgeReadsTheClockOfTheNode(t *testing.T) {
 	g := NewWithT(t)
 	i := runcommand.Invocation{Status: runcommand.StatusSuccess, Output: verdict(testBinding, "Healthy", "ProcessRunning")}

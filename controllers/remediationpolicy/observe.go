@@ -141,7 +141,12 @@ func (r *Reconciler) observeRound(s *scope, round *round) bool {
 // stale reports whether a finding says nothing any more: the instance is being recovered, or was since the probe was sent.
 func (s *scope) stale(f finding) bool {
 	attempts := s.attempts[f.instanceID]
-	return s.recovering(f.instanceID) || (len(attempts) > 0 && f.ProbeTime.Before(attempts[len(attempts)-1].EndTime))
+	if len(attempts) == 0 {
+		return false
+	}
+	// An end that is still to come was recorded by a clock that was ahead, and is over.
+	end := attempts[len(attempts)-1].EndTime
+	return s.recovering(f.instanceID) || (f.ProbeTime.Before(end) && !end.After(s.now))
 }
 
 // recovering reports whether an attempt to recover an instance is under way. A claim alone does nothing to the instance.
@@ -168,13 +173,18 @@ func (s *scope) apply(f finding) {
 	}
 }
 
-// observationOf is what an ended attempt tells about the health of its instance: it probed last, on the node.
-func observationOf(a decide.Attempt) (decide.Observation, bool) {
+// observationOf is what an ended attempt tells about the health of its instance: it probed last, on the node. That was no later than
+// now, whatever the clock said that recorded it.
+func (s *scope) observationOf(a decide.Attempt) (decide.Observation, bool) {
 	if a.Result != v1alpha1.ResultRecovered && a.Result != v1alpha1.ResultNotNeeded {
 		return decide.Observation{}, false
 	}
+	end := a.EndTime
+	if end.After(s.now) {
+		end = s.now
+	}
 	return decide.Observation{
 		Health: v1alpha1.HealthHealthy, Reason: string(a.Result), Message: "verified by Remediation " + a.Name,
-		ProbeTime: a.EndTime, ReadTime: a.EndTime,
+		ProbeTime: end, ReadTime: end,
 	}, true
 }

@@ -49,7 +49,6 @@ func (r *Reconciler) open(ctx context.Context, s *scope) error {
 	if current, err := r.decideLive(ctx, s); err != nil || !current {
 		return err
 	}
-	s.settleClaims()
 	remediations := s.remediations(maxOpening - len(s.policy.Status.Opening))
 	if len(remediations) == 0 {
 		return nil
@@ -111,12 +110,13 @@ func (r *Reconciler) decideLive(ctx context.Context, s *scope) (current bool, er
 	// What was recalled from the cache will do, where that is known not to lack any attempt: a live list of all attempts on a
 	// large fleet is a hundred megabytes.
 	s.attempts = attemptsByInstance(s.now, s.policy, s.recorded, live.Status.Opening)
+	// A claim that is void by now may have become a Remediation that the cache lacks.
+	s.settleClaims()
 	if !s.upToDate() {
 		if err := s.read(ctx, r.Live, live.Status.Opening); err != nil {
 			return false, err
 		}
-		// What a live list lacks is not there, and will not be sent should it still be created: its claim is void.
-		live.Status.Opened = slices.DeleteFunc(live.Status.Opened, func(id string) bool { return !s.recordedUIDs()[id] })
+		s.settleOpened()
 	}
 	s.decisions = s.decideNow()
 	return true, nil
@@ -129,6 +129,23 @@ func (r *Reconciler) decideLive(ctx context.Context, s *scope) (current bool, er
 func (s *scope) upToDate() bool {
 	uids, opened := s.recordedUIDs(), s.policy.Status.Opened
 	return len(opened) > 0 && !slices.ContainsFunc(opened, func(id string) bool { return !uids[id] })
+}
+
+// settleOpened goes by a live list: what that lacks is not there, and will not be sent should it still be created, because its claim
+// is void. What was known by its name alone has a uid there.
+func (s *scope) settleOpened() {
+	uids := make(map[string]string, 2*len(s.recorded))
+	for i := range s.recorded {
+		uid := string(s.recorded[i].UID)
+		uids[uid], uids[s.recorded[i].Name] = uid, uid
+	}
+	var opened []string
+	for _, id := range s.policy.Status.Opened {
+		if uid := uids[id]; uid != "" && !slices.Contains(opened, uid) {
+			opened = append(opened, uid)
+		}
+	}
+	s.policy.Status.Opened = opened
 }
 
 func (s *scope) recordedUIDs() map[string]bool {
@@ -211,10 +228,8 @@ func (s *scope) remediation(decision decide.Decision) *v1alpha1.Remediation {
 				CommandID:          state.Last.CommandID,
 				ClockOffsetSeconds: int64(state.Last.ClockOffset.Round(time.Second) / time.Second),
 			},
-			NotAfter: metav1.NewMicroTime(s.now.Add(sendWindow)),
-			// What a limit still looks at must not go before it.
-			TTLSecondsAfterFinished: max(spec.History.TTLSeconds, spec.Limits.WindowSeconds, spec.Limits.BackoffMaxSeconds,
-				spec.Recovery.StableSeconds),
+			NotAfter:                metav1.NewMicroTime(s.now.Add(sendWindow)),
+			TTLSecondsAfterFinished: max(spec.History.TTLSeconds, decide.LeastTTL(&spec)),
 		},
 	}
 }

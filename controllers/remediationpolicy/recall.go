@@ -41,7 +41,7 @@ func (s *scope) remember(id string, last decide.Attempt) {
 		return
 	}
 	s.fleet.recalled[id] = last.UID
-	if o, ok := observationOf(last); ok && !last.EndTime.Before(s.fleet.states[id].Last.ProbeTime) {
+	if o, ok := s.observationOf(last); ok && !last.EndTime.Before(s.fleet.states[id].Last.ProbeTime) {
 		s.apply(finding{id, o})
 	}
 }

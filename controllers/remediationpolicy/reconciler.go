@@ -119,10 +119,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 // pass goes through the phases. An error in what is written does not keep the others from their work: probing goes on and
 // the status tells what is known.
 func (r *Reconciler) pass(ctx context.Context, s *scope) error {
-	r.locate(s)
 	if err := s.heed(ctx, r.Client, r.Namespace); err != nil {
 		return err
 	}
+	r.resume(s)
+	r.locate(s)
 	if err := r.recall(ctx, s); err != nil {
 		return err
 	}
@@ -131,6 +132,15 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 	opened := r.open(ctx, s)
 	r.probe(s)
 	return errors.Join(opened, r.prune(ctx, s), r.summarise(ctx, s))
+}
+
+// resume makes a new beginning when a pause has ended, as after a restart: what was seen before it must not be acted upon.
+func (r *Reconciler) resume(s *scope) {
+	if s.fleet.paused && s.paused == nil {
+		r.forget(r.fleets.remove(s.key()))
+		s.fleet, _ = r.fleets.of(s.policy, s.now)
+	}
+	s.fleet.paused = s.paused != nil
 }
 
 // errorRetry is how long after an error the next pass comes. A conflict, the most frequent one, only means that the cache
@@ -192,7 +202,11 @@ func (s *scope) heed(ctx context.Context, reader client.Reader, home string) (er
 func (s *scope) decideNow() []decide.Decision {
 	spec, status, instances := &s.policy.Spec, &s.policy.Status, s.instances()
 	targets := len(s.fleet.states)
-	if s.fleet.inventoried && s.paused == nil {
+	switch {
+	case s.paused != nil && status.Breaker != nil:
+		// Rounds that are not made do not prove that the others are well.
+		status.Breaker.BelowTime = nil
+	case s.paused == nil && s.fleet.inventoried:
 		status.Breaker = decide.Breaker(s.now, spec, targets, instances, status.Breaker)
 	}
 	status.Ineffective = decide.Ineffective(s.now, s.policy, instances)

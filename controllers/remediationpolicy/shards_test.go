@@ -313,6 +313,22 @@ var _ = Describe("An attempt in flight", func() {
 		Expect(a.remediation().Status.Commands[0].CommandID).NotTo(BeEmpty())
 		Expect(a.executions(runCommand)).To(HaveLen(1))
 	})
+
+	It("is known not to be sent also by a manager that is being stopped", func() {
+		a := newAttempt(command())
+		a.server.SetFaults(sendsOf(runCommand, 1, ssmlocal.Fault{Code: "AccessDeniedException", Message: "not authorized"}))
+		ctx, stop := context.WithCancel(a.ctx)
+		replica := a.replicas[0].remediations
+		replica.Client = mortal{replica.Client, func(after bool) {
+			if after {
+				stop()
+			}
+		}}
+		_, err := replica.Reconcile(ctx, ctrl.Request{NamespacedName: a.key})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(ctx.Err()).To(HaveOccurred())
+		Expect(a.result()).To(Equal(v1alpha1.ResultNotDelivered), a.message())
+	})
 })
 
 // forgetful is a client whose cache has no policies yet.

@@ -61,6 +61,38 @@ var _ = Describe("A replica whose cache lags behind", func() {
 		Expect(w.list()).To(HaveLen(1))
 	})
 
+	It("looks for what became of a claim that has just expired", func() {
+		w := newWorld(3)
+		w.apply(evenAll, func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(1)) })
+		w.set(2, down)
+		w.advance(20 * time.Second)
+		Expect(w.results()).To(HaveLen(1))
+		w.set(0, down)
+		for w.replicas[0].policies.fleets.byPolicy[w.key()].states[id(0)].Failures == 0 {
+			w.advance(time.Second)
+		}
+		w.confirm()
+		cache := &lagging{Client: cluster.Client}
+		cache.freeze(w)
+		w.reconcile(w.replicas[0].policies, w.key())
+		Expect(w.list()).To(HaveLen(2))
+		Expect(w.recoveries()).To(HaveLen(1), "the other one has not begun, and its claim is not settled")
+		w.replicas = nil
+		w.addReplica()
+		next := w.replicas[0].policies
+		live := &counting{Reader: cluster.Client}
+		next.Client, next.Live = cache, live
+		w.set(1, down)
+		for range int(sendWindow/time.Second) + 20 {
+			w.clock.Step(time.Second)
+			w.reconcile(next, w.key())
+			w.replicas[0].prober.beginQueued(w.ctx)
+			w.replicas[0].regions.Get(location).Step(w.ctx)
+		}
+		Expect(live.lists).NotTo(BeZero())
+		Expect(w.list()).To(HaveLen(2))
+	})
+
 	It("does not list all attempts live while the cache has the last ones", func() {
 		w := newWorld(3)
 		w.apply(evenAll, func(s *v1alpha1.RemediationPolicySpec) { s.Limits.MaxConcurrent = new(intstr.FromInt32(1)) })

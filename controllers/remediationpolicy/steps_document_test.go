@@ -97,6 +97,36 @@ var _ = Describe("A document", func() {
 			recovered, nil, "", "was cancelled; it had 1m0s (timeoutSeconds); healthy"),
 	)
 
+	It("is not sent on a look of long ago that was read just now", func() {
+		a := newAttempt(document())
+		slowly(a)
+		a.until(2 * time.Second)
+		Expect(a.purposes()).To(Equal([]v1alpha1.CommandPurpose{checkCommand}))
+		for range 60 {
+			a.clock.Step(time.Second)
+			a.replicas[0].regions.Get(location).Step(a.ctx)
+		}
+		a.until(overall)
+		Expect(a.result()).To(Equal(v1alpha1.ResultWithdrawn))
+		Expect(a.message()).To(ContainSubstring("too long ago"))
+		Expect(a.acts()).To(BeEmpty())
+	})
+
+	It("keeps the node when nobody knows whether it has ended", func() {
+		a := newAttempt(document())
+		does(a, simulated.Step{Takes: time.Hour, Helps: true, HelpsAfter: 30 * time.Second})
+		a.until(5 * time.Second)
+		a.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+			if c.Operation == "CancelCommand" {
+				return ssmlocal.Fault{Code: "AccessDeniedException", Message: "not authorized"}
+			}
+			return ssmlocal.Fault{}
+		})
+		a.until(overall)
+		Expect(a.result()).To(Equal(recovered), a.message())
+		Expect(a.LockedBy(a.clock.Now())).NotTo(BeEmpty())
+	})
+
 	It("is cancelled once, and given up when it does not end even so", func() {
 		a := newAttempt(document())
 		does(a, simulated.Step{Takes: time.Hour})

@@ -8,9 +8,9 @@ verify() {
   trap 'status=$?; rm -rf -- "$work" 2>/dev/null; [ "$status" = 0 ] || exit 1' EXIT
   trap 'exit 1' HUP INT TERM
   examine
-  if [ "$health" = Healthy ] || [ -n "$SR_LAST" ]; then
-    release
-  fi
+  case $SR_RELEASE in
+  Always | "$health") release ;;
+  esac
   say_verdict probed
   (sweep) </dev/null >/dev/null 2>&1 || :
   [ "$health" = Healthy ] || exit 1

@@ -83,10 +83,10 @@ func probe(c process.Check) sent {
 }
 
 // verify is a verify script of a recovery, read as a probe.
-func verify(uid string, last bool) sent {
+func verify(uid string, release process.Release) sent {
 	return func(g *WithT, _ time.Time) (string, string, func(string) string) {
 		binding := uid + "/Verify"
-		script, err := process.VerifyScript(byFile(), uid, binding, last)
+		script, err := process.VerifyScript(byFile(), uid, binding, release)
 		g.Expect(err).NotTo(HaveOccurred())
 		return script, binding, verdictReader(g, binding)
 	}

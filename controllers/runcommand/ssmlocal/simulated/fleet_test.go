@@ -133,12 +133,12 @@ func TestRebootThroughTheServer(t *testing.T) {
 	w.Expect(w.sendScript(recover("", reboot))(second)).To(HavePrefix("Rebooting/"))
 	booted := n.BootID(w.clock.Now())
 	w.clock.Step(10 * second)
-	read := w.sendScript(verify(uid, false))
+	read := w.sendScript(verify(uid, process.ReleaseHealthy))
 	w.Expect(read(10 * second)).To(Equal("Pending"))
 	w.Expect(read(29*second)).To(Equal("Unhealthy/CheckFailed"), "it is up, and the process is not yet")
-	w.Expect(w.sendScript(verify(uid, false))(0)).To(Equal("Unhealthy/CheckFailed"))
+	w.Expect(w.sendScript(verify(uid, process.ReleaseHealthy))(0)).To(Equal("Unhealthy/CheckFailed"))
 	w.clock.Step(5 * second)
-	w.Expect(w.sendScript(verify(uid, false))(0)).To(Equal("Healthy/CheckPassed"))
+	w.Expect(w.sendScript(verify(uid, process.ReleaseHealthy))(0)).To(Equal("Healthy/CheckPassed"))
 	w.Expect(n.BootID(w.clock.Now())).NotTo(Equal(booted))
 	w.Expect(w.fleet.Ledger.Most()).To(Equal(1))
 }
@@ -188,7 +188,7 @@ func TestDocumentThroughTheServer(t *testing.T) {
 	w.Expect(statuses).To(Equal([]runcommand.Status{runcommand.StatusSuccess}))
 	w.Expect(w.fleet.Ledger.Of(uid)).To(HaveLen(2))
 	w.Expect(w.fleet.Ledger.Most()).To(Equal(1))
-	w.Expect(w.sendScript(verify(uid, false))(0)).To(Equal("Healthy/CheckPassed"))
+	w.Expect(w.sendScript(verify(uid, process.ReleaseHealthy))(0)).To(Equal("Healthy/CheckPassed"))
 	w.Expect(n.LockedBy(w.clock.Now())).To(BeEmpty())
 }
 

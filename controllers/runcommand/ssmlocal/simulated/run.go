@@ -109,9 +109,9 @@ func (r *run) probe() {
 	if !r.examine() {
 		return
 	}
-	healthy := r.verdict.Health == v1alpha1.HealthHealthy
-	uid, last := r.script.parameters["SR_UID"], r.script.parameters["SR_LAST"] != ""
-	if (healthy || last) && uid != "" && r.node.lock.owner == uid && r.node.lock.engaged(r.state()) {
+	uid, release := r.script.parameters["SR_UID"], r.script.parameters["SR_RELEASE"]
+	released := release == "Always" || release == string(r.verdict.Health)
+	if released && uid != "" && r.node.lock.owner == uid && r.node.lock.engaged(r.state()) {
 		r.node.lock.release(r.now, r.plan)
 	}
 	r.answer("")
