@@ -26,6 +26,8 @@ highest() {
 # another was faster, and with 2 when the claim cannot be written.
 take() {
   mkdir -p "$1" "$work" 2>/dev/null || return 2
+  # One that a killed script of the same pid has left is linked to its claim, which would change with it.
+  rm -f -- "$work/claim" 2>/dev/null || return 2
   { printf '%s\n' "$2" >"$work/claim"; } 2>/dev/null || return 2
   next=$((number + 1))
   if ! ln "$work/claim" "$1/$next" 2>/dev/null; then
