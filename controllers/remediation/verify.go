@@ -94,8 +94,9 @@ func (r *Reconciler) lastLook(s *scope) *look {
 	return last
 }
 
-// look records that it looks and sends a probe, which goes behind all recoveries. One that cannot be sent, or may not have been, is followed by another one like one
-// without an answer. It is recorded first, so that a status that cannot be written brings no row of probes.
+// look records that it looks and sends a probe, which goes behind all recoveries. One that cannot be sent, or may not have been, is
+// followed by another one like one without an answer. It is recorded first, so that a status that cannot be written brings no row of
+// probes.
 func (r *Reconciler) look(ctx context.Context, s *scope) error {
 	around, err := surroundings.Read(ctx, r.Client, r.Namespace, s.remediation.Namespace)
 	if err != nil || around.Stopped {
