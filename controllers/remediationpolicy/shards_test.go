@@ -300,16 +300,7 @@ var _ = Describe("An attempt in flight", func() {
 
 	It("is sent by a manager that is being stopped, when it has said so already", func() {
 		a := newAttempt(command())
-		ctx, stop := context.WithCancel(a.ctx)
-		replica := a.replicas[0].remediations
-		replica.Client = mortal{replica.Client, func(after bool) {
-			if after {
-				stop()
-			}
-		}}
-		_, err := replica.Reconcile(ctx, ctrl.Request{NamespacedName: a.key})
-		Expect(err).NotTo(HaveOccurred())
-		Expect(ctx.Err()).To(HaveOccurred())
+		a.stopAtFirstWrite()
 		Expect(a.remediation().Status.Commands[0].CommandID).NotTo(BeEmpty())
 		Expect(a.executions(runCommand)).To(HaveLen(1))
 	})
@@ -317,19 +308,25 @@ var _ = Describe("An attempt in flight", func() {
 	It("is known not to be sent also by a manager that is being stopped", func() {
 		a := newAttempt(command())
 		a.server.SetFaults(sendsOf(runCommand, 1, ssmlocal.Fault{Code: "AccessDeniedException", Message: "not authorized"}))
-		ctx, stop := context.WithCancel(a.ctx)
-		replica := a.replicas[0].remediations
-		replica.Client = mortal{replica.Client, func(after bool) {
-			if after {
-				stop()
-			}
-		}}
-		_, err := replica.Reconcile(ctx, ctrl.Request{NamespacedName: a.key})
-		Expect(err).NotTo(HaveOccurred())
-		Expect(ctx.Err()).To(HaveOccurred())
+		a.stopAtFirstWrite()
 		Expect(a.result()).To(Equal(v1alpha1.ResultNotDelivered), a.message())
 	})
 })
+
+// stopAtFirstWrite makes a pass in a manager that is told to stop by its first write.
+func (a *attempt) stopAtFirstWrite() {
+	GinkgoHelper()
+	ctx, stop := context.WithCancel(a.ctx)
+	replica := a.replicas[0].remediations
+	replica.Client = mortal{replica.Client, func(after bool) {
+		if after {
+			stop()
+		}
+	}}
+	_, err := replica.Reconcile(ctx, ctrl.Request{NamespacedName: a.key})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(ctx.Err()).To(HaveOccurred())
+}
 
 // forgetful is a client whose cache has no policies yet.
 type forgetful struct{ client.Client }
