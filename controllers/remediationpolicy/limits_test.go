@@ -165,11 +165,11 @@ var _ = Describe("Limits", func() {
 
 	It("let a Remediation go after its time to live, with or without its policy", func() {
 		w := newWorld(1)
-		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.History.TTLSeconds = 7200 })
+		w.apply(func(s *v1alpha1.RemediationPolicySpec) { s.History.TTLSeconds = 10800 })
 		w.set(0, down)
 		w.advance(10 * time.Second)
 		Expect(cluster.Client.Delete(w.ctx, w.policy())).To(Succeed())
-		w.leap(2*time.Hour - time.Minute)
+		w.leap(3*time.Hour - time.Minute)
 		Expect(w.list()).To(HaveLen(1))
 		w.leap(time.Minute)
 		Expect(w.list()).To(BeEmpty())
