@@ -14,9 +14,10 @@ type Release string
 const (
 	// ReleaseNever is for a document that may still run: the lock expires by itself.
 	ReleaseNever Release = ""
-	// ReleaseHealthy is for one that has ended, when the process is Healthy, and ReleaseAlways whatever the look finds.
+	// ReleaseHealthy is for one that has ended, when the look finds the process Healthy.
 	ReleaseHealthy Release = "Healthy"
-	ReleaseAlways  Release = "Always"
+	// ReleaseAlways is for one that has ended, whatever the look finds.
+	ReleaseAlways Release = "Always"
 )
 
 // VerifyScript is the script of a look at the process after a document or a reboot: a probe that in addition may give back the

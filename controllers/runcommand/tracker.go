@@ -296,20 +296,29 @@ func (c *tracked) pause(now time.Time) time.Duration {
 		return pollInterval
 	case c.Interval > 0:
 		return c.Interval
-	case c.Exceptions && age < c.Expected:
-		// Others have brought it along.
-		return c.Expected - age
-	case c.Exceptions && c.othersAnswered():
-		return c.Deadline.Sub(now)
 	case c.Exceptions:
-		// Whoever is not done by the time that was expected is waited for longer and longer.
-		return max(pollInterval, 2*(age-c.Expected))
+		return c.pauseForOthers(now)
 	case age >= longAge:
 		return longInterval
 	case c.young(now):
 		return youngInterval
 	default:
 		return pollInterval
+	}
+}
+
+// pauseForOthers is the time between two looks at a command whose nodes have not all answered.
+func (c *tracked) pauseForOthers(now time.Time) time.Duration {
+	age := now.Sub(c.since)
+	switch {
+	case age < c.Expected:
+		// Others have brought it along.
+		return c.Expected - age
+	case c.othersAnswered():
+		return c.Deadline.Sub(now)
+	default:
+		// Whoever is not done by the time that was expected is waited for longer and longer.
+		return max(pollInterval, 2*(age-c.Expected))
 	}
 }
 
