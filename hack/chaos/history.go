@@ -148,6 +148,19 @@ func (h *history) open() []string {
 	return open
 }
 
+// unseen are those of which the history knows less than the API server says.
+func (h *history) unseen(there []v1alpha1.Remediation) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var unseen []string
+	for i := range there {
+		if known := h.records[there[i].UID]; known == nil || known.last.ResourceVersion != there[i].ResourceVersion {
+			unseen = append(unseen, there[i].Name)
+		}
+	}
+	return unseen
+}
+
 // mostAttempts is how many attempts that count an instance has had at most within any time of that length, and which.
 func (h *history) mostAttempts(window time.Duration) (most int, instance string) {
 	opened := map[string][]time.Time{}

@@ -151,3 +151,23 @@ func TestRows(t *testing.T) {
 		t.Errorf("%d rows of %d have %d incidents each", bounded, len(names), usualIncidents)
 	}
 }
+
+func TestHistoryIsBehind(t *testing.T) {
+	h := newHistory()
+	seen, changed, restored := attempt("a", "i-1", 1, 0, v1alpha1.ResultRecovered), attempt("b", "i-2", 1, 0, v1alpha1.ResultRunning),
+		attempt("c", "i-3", 1, 0, v1alpha1.ResultRunning)
+	seen.ResourceVersion, changed.ResourceVersion, restored.ResourceVersion = "7", "8", "10"
+	h.see(seen, false)
+	h.see(changed, false)
+	changed = changed.DeepCopy()
+	changed.ResourceVersion = "9"
+	there := []v1alpha1.Remediation{*seen, *changed, *restored}
+	if unseen := h.unseen(there); !slices.Equal(unseen, []string{"httpd-b", "httpd-c"}) {
+		t.Errorf("before: %q", unseen)
+	}
+	h.see(changed, false)
+	h.see(restored, false)
+	if unseen := h.unseen(there); len(unseen) > 0 {
+		t.Errorf("after: %q", unseen)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 )
@@ -26,6 +27,13 @@ func (r *run) unsettled(ctx context.Context) []string {
 	var open []string
 	if down := r.down(); len(down) > 0 {
 		open = append(open, "down: "+strings.Join(down, " "))
+	}
+	// What was done to Remediations a moment ago may not have reached the history.
+	remediations := &v1alpha1.RemediationList{}
+	if err := r.client.List(ctx, remediations, client.InNamespace(r.namespace)); err != nil {
+		open = append(open, err.Error())
+	} else if unseen := r.history.unseen(remediations.Items); len(unseen) > 0 {
+		open = append(open, "Remediations whose change was not seen: "+strings.Join(unseen, " "))
 	}
 	if remediations := r.history.open(); len(remediations) > 0 {
 		open = append(open, "open Remediations: "+strings.Join(remediations, " "))
