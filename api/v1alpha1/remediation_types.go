@@ -317,6 +317,14 @@ type CommandStatus struct {
 	// +optional
 	CompletionTime *metav1.MicroTime `json:"completionTime,omitempty"`
 
+	// probeTime is when Check looked at the process, by the node's word, in the
+	// controller's clock. The document is not sent much later than that.
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:Format=date-time
+	// +kubebuilder:validation:Pattern=`^[1-9][0-9-]{9}T[0-9:]{8}[.][0-9]{6}Z$`
+	// +optional
+	ProbeTime *metav1.MicroTime `json:"probeTime,omitempty"`
+
 	// status is the last StatusDetails that AWS reported, for example InProgress
 	// or Success.
 	// +kubebuilder:validation:MaxLength=64

@@ -5,6 +5,7 @@ package remediation
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
@@ -16,6 +17,9 @@ import (
 func endOfCheck(i runcommand.Invocation, binding string) ending {
 	report, err := process.ReadReport(i.Output, binding)
 	e := ending{status: i.Status, evidence: report.Evidence, bootID: bootOf(report)}
+	if report.Before != nil {
+		e.nodeTime = report.Before.NodeTime
+	}
 	switch {
 	case err == nil && report.Result == process.ResultCleared:
 	case err == nil && report.Reason == process.ReasonAlreadyRan:
@@ -32,6 +36,20 @@ func endOfCheck(i runcommand.Invocation, binding string) ending {
 			i.StatusText, i.ResponseCode), nil)
 	}
 	return e
+}
+
+// probeTime is when the check before a document has looked: by the node's word, which is in the node's clock, and in any case between
+// the intent and now. Neither the time of the send nor that of the reading tells: an agent may be busy, evidence takes its time, and
+// AWS may throttle the reading. A node that cannot tell may have looked as early as that.
+func probeTime(remediation *v1alpha1.Remediation, check *v1alpha1.CommandStatus, nodeTime, now time.Time) time.Time {
+	at, earliest := nodeTime.Add(-clockOffset(&remediation.Spec)), check.IntentTime.Time
+	switch {
+	case nodeTime.IsZero(), at.Before(earliest):
+		return earliest
+	case at.After(now):
+		return now
+	}
+	return at
 }
 
 // uncleared is the outcome of a check that brought no answer. It is Withdrawn: the document was not sent, and that was this

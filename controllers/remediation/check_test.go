@@ -5,8 +5,10 @@ package remediation
 
 import (
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand"
@@ -60,11 +62,38 @@ func TestEndOfCheck(t *testing.T) {
 			if test.want == cleared {
 				g.Expect(got.outcome).To(BeNil())
 				g.Expect(got.bootID).To(Equal(oldBoot))
+				g.Expect(got.nodeTime).To(BeTemporally("==", time.Unix(1790000000, 0)))
 				return
 			}
 			g.Expect(got.outcome).NotTo(BeNil())
 			g.Expect(got.outcome.result).To(Equal(test.want))
 			g.Expect(got.outcome.message).To(ContainSubstring(test.wantText))
+		})
+	}
+}
+
+func TestProbeTime(t *testing.T) {
+	intent := time.Unix(1_790_000_000, 0)
+	now := intent.Add(time.Minute)
+	at := func(seconds int) time.Time { return intent.Add(time.Duration(seconds) * time.Second) }
+	for name, test := range map[string]struct {
+		nodeTime    time.Time
+		clockOffset int64
+		want        time.Time
+	}{
+		"by the node's word":            {at(50), 0, at(50)},
+		"its clock is ahead":            {at(3650), 3600, at(50)},
+		"its clock is behind":           {at(-3550), -3600, at(50)},
+		"it cannot tell":                {time.Time{}, 0, intent},
+		"before it was asked":           {at(-1), 0, intent},
+		"its clock was set forward":     {at(3600), 0, now},
+		"what it says is years too old": {time.Unix(1, 0), 0, intent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &v1alpha1.Remediation{}
+			r.Spec.Detection.ClockOffsetSeconds = test.clockOffset
+			check := &v1alpha1.CommandStatus{IntentTime: metav1.NewMicroTime(intent)}
+			NewWithT(t).Expect(probeTime(r, check, test.nodeTime, now)).To(BeTemporally("==", test.want))
 		})
 	}
 }

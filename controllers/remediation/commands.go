@@ -84,8 +84,13 @@ func recovery(remediation *v1alpha1.Remediation) process.Recovery {
 		Verify:   verifyTime(spec),
 		Hold:     hold(spec),
 		// In the node's clock.
-		NotAfter: spec.NotAfter.Add(time.Duration(spec.Detection.ClockOffsetSeconds) * time.Second),
+		NotAfter: spec.NotAfter.Add(clockOffset(spec)),
 	}
+}
+
+// clockOffset is how far the node's clock was ahead when the process was found down.
+func clockOffset(spec *v1alpha1.RemediationSpec) time.Duration {
+	return time.Duration(spec.Detection.ClockOffsetSeconds) * time.Second
 }
 
 func stepTimeout(spec *v1alpha1.RemediationSpec) time.Duration {

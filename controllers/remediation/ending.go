@@ -6,6 +6,7 @@ package remediation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,6 +29,8 @@ type ending struct {
 	output   string
 	evidence []v1alpha1.Evidence
 	bootID   string
+	// nodeTime is when a check before a document has looked, in the node's clock; zero when the node cannot tell.
+	nodeTime time.Time
 	// outcome is what came of the attempt; nil when the next command is due.
 	outcome *outcome
 }
@@ -89,6 +92,9 @@ func (r *Reconciler) recordEnd(ctx context.Context, s *scope, purpose v1alpha1.C
 	command.Status = statusWord(e.status)
 	command.CompletionTime = new(metav1.NewMicroTime(s.now))
 	command.BootID = e.bootID
+	if purpose == v1alpha1.CommandPurposeCheck {
+		command.ProbeTime = new(metav1.NewMicroTime(probeTime(s.remediation, command, e.nodeTime, s.now)))
+	}
 	if e.evidence != nil {
 		status.Evidence = e.evidence
 	}

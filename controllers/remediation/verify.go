@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -94,19 +95,38 @@ func (r *Reconciler) lastLook(s *scope) *look {
 	return last
 }
 
+// explain says in the condition what an attempt waits for, once.
+func (r *Reconciler) explain(ctx context.Context, s *scope, message string) error {
+	s.running(message)
+	if equality.Semantic.DeepEqual(s.before.Status, s.remediation.Status) {
+		return nil
+	}
+	return r.record(ctx, s)
+}
+
 // look records that it looks and sends a probe, which goes behind all recoveries. One that cannot be sent, or may not have been, is
 // followed by another one like one without an answer. It is recorded first, so that a status that cannot be written brings no row of
 // probes.
 func (r *Reconciler) look(ctx context.Context, s *scope) error {
 	around, err := surroundings.Read(ctx, r.Client, r.Namespace, s.remediation.Namespace)
-	if err != nil || around.Stopped {
-		// The kill switch puts off the look, and with it the result.
+	switch {
+	case err != nil:
 		return err
-	}
-	if s.region.Budget.State().Waiting[runcommand.PriorityResults] >= maxLooks {
+	case around.Stopped:
+		// The kill switch puts off the look, and with it the result.
+		return r.explain(ctx, s, "the process will be looked at when the kill switch is gone (ConfigMap "+v1alpha1.KillSwitch+")")
+	case s.region.Budget.State().Waiting[runcommand.PriorityResults] >= maxLooks:
 		s.next = throttledRetry
 		return nil
 	}
+	// The time of the look runs from the intent, and must not be spent in a queue.
+	ctx = runcommand.WithPriority(ctx, runcommand.PriorityResults)
+	call, err := s.region.Budget.Reserve(ctx)
+	if err != nil {
+		return err
+	}
+	s.now = r.Clock.Now()
+	s.running(doing(s.remediation.Spec.Step, v1alpha1.CommandPurposeVerify))
 	purpose := v1alpha1.CommandPurposeVerify
 	command := v1alpha1.CommandStatus{Purpose: purpose, IntentTime: metav1.NewMicroTime(s.now)}
 	if last := commandOf(s.remediation, purpose); last != nil {
@@ -118,7 +138,7 @@ func (r *Reconciler) look(ctx context.Context, s *scope) error {
 	if err := r.record(ctx, s); err != nil {
 		return err
 	}
-	sent, err := r.sendLook(runcommand.WithPriority(ctx, runcommand.PriorityResults), s)
+	sent, err := r.sendLook(call.In(ctx), s)
 	if err != nil {
 		log.FromContext(ctx).Info("The process cannot be looked at, which will be tried again", "instance", s.remediation.Spec.InstanceID,
 			"error", runcommand.Words(err))

@@ -27,7 +27,8 @@ func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (
 	if r.Clock.Now().After(spec.NotAfter.Time) {
 		return fmt.Sprintf("it was not sent until %s (spec.notAfter)", spec.NotAfter.UTC().Format("15:04:05Z")), nil
 	}
-	if s.lookedBefore(r.Clock.Now().Add(-lookAge)) {
+	if check := commandOf(s.remediation, v1alpha1.CommandPurposeCheck); check != nil && check.ProbeTime != nil &&
+		r.Clock.Now().Sub(check.ProbeTime.Time) > lookAge {
 		return "the look at the process before it was too long ago", nil
 	}
 	if !s.remediation.DeletionTimestamp.IsZero() {
@@ -44,16 +45,6 @@ func (r *Reconciler) veto(ctx context.Context, reader client.Reader, s *scope) (
 		return fmt.Sprintf("the controller's credentials are for account %s now", own.Account), nil
 	}
 	return "", nil
-}
-
-// lookedBefore reports whether the check before a document has looked before a time. When it was read says nothing of that: what is
-// known is when it was sent, and how long a look may take.
-func (s *scope) lookedBefore(at time.Time) bool {
-	check := commandOf(s.remediation, v1alpha1.CommandPurposeCheck)
-	if check == nil || check.CompletionTime == nil || check.SendTime == nil {
-		return false
-	}
-	return check.SendTime.Add(time.Duration(s.remediation.Spec.CheckTimeoutSeconds) * time.Second).Before(at)
 }
 
 // vetoOfPolicy says why the policy does not want the attempt any more, or what forbids it since.

@@ -10,6 +10,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/process"
@@ -110,6 +112,33 @@ var _ = Describe("A document", func() {
 		Expect(a.result()).To(Equal(v1alpha1.ResultWithdrawn))
 		Expect(a.message()).To(ContainSubstring("too long ago"))
 		Expect(a.acts()).To(BeEmpty())
+	})
+
+	It("is sent on a look of just now, however long the node took to get to it", func() {
+		a := newAttempt(document())
+		does(a, simulated.Step{Helps: true})
+		a.server.StopAgent(a.ID(), ssmlocal.ScriptsGoOn)
+		a.until(50 * time.Second)
+		Expect(a.purposes()).To(Equal([]v1alpha1.CommandPurpose{checkCommand}))
+		a.server.StartAgent(a.ID())
+		a.until(overall)
+		Expect(a.result()).To(Equal(recovered), a.message())
+		Expect(a.remediation().Status.Commands[0].ProbeTime.Time).To(BeTemporally(">", a.begun.Add(40*time.Second)))
+	})
+
+	It("says that its result waits for the kill switch", func() {
+		a := newAttempt(document())
+		does(a, simulated.Step{Takes: 10 * time.Second, Helps: true, HelpsAfter: 10 * time.Second})
+		a.until(5 * time.Second)
+		Expect(a.purposes()).To(Equal([]v1alpha1.CommandPurpose{checkCommand, runCommand}))
+		stop := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: a.home, Name: v1alpha1.KillSwitch}}
+		Expect(cluster.Client.Create(a.ctx, stop)).To(Succeed())
+		a.until(10 * time.Minute)
+		Expect(a.result()).To(Equal(v1alpha1.ResultRunning))
+		Expect(a.message()).To(ContainSubstring("when the kill switch is gone"))
+		Expect(cluster.Client.Delete(a.ctx, stop)).To(Succeed())
+		a.until(overall)
+		Expect(a.result()).To(Equal(recovered), a.message())
 	})
 
 	It("keeps the node when nobody knows whether it has ended", func() {
