@@ -79,7 +79,8 @@ func Breaker(
 		next.BelowTime = nil
 	case c.down+c.open > limit:
 		// Not known yet: it neither begins nor ends the time below.
-	case next.BelowTime == nil:
+	case next.BelowTime == nil, next.BelowTime.After(now):
+		// One that is still to come was recorded before the clock was set back.
 		next.BelowTime = new(metav1.NewMicroTime(now))
 	case !now.Before(letsGo(spec, next)):
 		return nil

@@ -72,6 +72,7 @@ func TestBreaker(t *testing.T) {
 		"suspects do not open it":                   {fleetOf(100, 50, 50, 0), nil, nil},
 		"still more: as it was recorded":            {fleetOf(100, 55, 0, 0), open, open},
 		"no more than may be: that is written down": {fleetOf(100, 50, 0, 0), open, below(0)},
+		"so far, by a clock that was set back":      {fleetOf(100, 50, 0, 0), below(-3600), below(0)},
 		"and stays so for two rounds":               {fleetOf(100, 40, 0, 0), below(119), below(119)},
 		"after which it lets go":                    {fleetOf(100, 50, 0, 0), below(120), nil},
 		"more again begin anew":                     {fleetOf(100, 51, 0, 0), below(119), open},

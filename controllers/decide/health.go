@@ -135,12 +135,7 @@ func (s State) failed(o Observation, probe v1alpha1.ProbeSpec) State {
 // become changes the health. What is known of an incident ends when the instance is no longer Unhealthy.
 func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) State {
 	if s.Health != h {
-		if s.Health == v1alpha1.HealthHealthy {
-			s.Spell = Spell{Start: s.Since, End: at}
-			if !s.FirstFailure.IsZero() {
-				s.Spell.End = s.FirstFailure
-			}
-		}
+		s.Spell = s.LastHealthy(at)
 		s.Since = at
 	}
 	s.Health, s.Reason, s.Message = h, reason, message
@@ -148,6 +143,18 @@ func (s State) become(h v1alpha1.Health, reason, message string, at time.Time) S
 		s.FirstFailure, s.DownTime = time.Time{}, time.Time{}
 	}
 	return s
+}
+
+// LastHealthy is the last time that the instance was Healthy: until at, or the probe that failed first, when it still is.
+func (s State) LastHealthy(at time.Time) Spell {
+	switch {
+	case s.Health != v1alpha1.HealthHealthy:
+		return s.Spell
+	case s.FirstFailure.IsZero():
+		return Spell{Start: s.Since, End: at}
+	default:
+		return Spell{Start: s.Since, End: s.FirstFailure}
+	}
 }
 
 // Down reports whether the threshold is reached and the newest observation agrees: only then may anything be done.

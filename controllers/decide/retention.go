@@ -4,7 +4,6 @@
 package decide
 
 import (
-	"math"
 	"slices"
 	"time"
 
@@ -45,15 +44,18 @@ func Prunable(now time.Time, spec *v1alpha1.RemediationPolicySpec, instances []I
 	return names
 }
 
+// mostTTL is the maximum of history.ttlSeconds, in seconds: a year.
+const mostTTL = 31_536_000
+
 // LeastTTL is how long after its end an attempt is kept at the least, in seconds, because a limit still looks at it: within its
 // window, until the time that ends its incident has passed, and as long as it takes one instance alone to make
-// limits.stopAfterIneffective attempts.
+// limits.stopAfterIneffective attempts, but no longer than any attempt can be kept.
 func LeastTTL(spec *v1alpha1.RemediationPolicySpec) int32 {
 	limits := &spec.Limits
 	attempts := max(1, int64(limits.Attempts))
 	windows := (int64(limits.StopAfterIneffective) + attempts - 1) / attempts
 	row := max(1, windows)*int64(limits.WindowSeconds) + int64(limits.BackoffMaxSeconds)
-	return int32(min(max(row, int64(spec.Recovery.StableSeconds)), math.MaxInt32))
+	return int32(min(max(row, int64(spec.Recovery.StableSeconds)), mostTTL))
 }
 
 // lastOfSpec are the newest attempts of the present spec that counted, at most so many.

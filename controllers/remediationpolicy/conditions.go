@@ -49,7 +49,7 @@ func (s *scope) setReady(trouble *problem) {
 	case !s.now.Before(late):
 		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonProbesLate,
 			fmt.Sprintf("no round of probes was judged for %d periods", latePeriods))
-	case s.stretched() > 1:
+	case s.stretched() >= latePeriods:
 		s.lookAgain(late)
 		s.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonProbesLate,
 			fmt.Sprintf("rounds of probes begin more than %d times as far apart as probe.periodSeconds says: more is declared than the "+
@@ -59,8 +59,14 @@ func (s *scope) setReady(trouble *problem) {
 		s.set(v1alpha1.ConditionReady, metav1.ConditionUnknown, v1alpha1.ReasonFirstRound, "the first round of probes is under way")
 	default:
 		s.lookAgain(late)
-		message := fmt.Sprintf("probing %d instances every %d seconds", ptr.Deref(s.policy.Status.Targets, 0),
-			s.policy.Spec.Probe.PeriodSeconds)
+		message := fmt.Sprintf("probing every %d seconds", s.policy.Spec.Probe.PeriodSeconds)
+		if targets := s.policy.Status.Targets; targets != nil {
+			message = fmt.Sprintf("probing %d instances every %d seconds", *targets, s.policy.Spec.Probe.PeriodSeconds)
+		}
+		if times := s.stretched(); times > 1 {
+			message += fmt.Sprintf("; the rounds begin more than %d times as far apart as that, because the calls of AWS do not suffice "+
+				"(--aws-calls-per-second)", times)
+		}
 		if s.watching() && s.now.Before(s.fleet.intervalsUntil) {
 			message += fmt.Sprintf("; until %s without watching them, because Run Command sends a watch to the next nodes only when it has "+
 				"ended on the first ones", s.fleet.intervalsUntil.UTC().Format(time.RFC3339))
@@ -70,19 +76,21 @@ func (s *scope) setReady(trouble *problem) {
 	}
 }
 
-// stretched is how many times their period the rounds are apart, in steps of powers of two from latePeriods+1 on, so that the status
-// does not change all the time; 1 when they are on time. One that was late by itself is no sign of that.
+// stretched is how many times their period the rounds are apart at the least: 1, 2, latePeriods, and twice as much from there on, so
+// that the status does not change all the time. A round that was late by itself is no sign of that.
 func (s *scope) stretched() int {
 	interval := min(s.fleet.intervals[0], s.fleet.intervals[1])
-	times := int(interval / (time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second))
-	if times <= latePeriods {
-		return 1
+	period := time.Duration(s.policy.Spec.Probe.PeriodSeconds) * time.Second
+	times := 1
+	for _, next := range [...]int{2, latePeriods} {
+		if interval > time.Duration(next)*period {
+			times = next
+		}
 	}
-	step := latePeriods + 1
-	for 2*step <= times {
-		step *= 2
+	for times >= latePeriods && interval > time.Duration(2*times)*period {
+		times *= 2
 	}
-	return step - 1
+	return times
 }
 
 // lateAt is when the probes are late if no round is judged before it.
@@ -105,10 +113,10 @@ func (s *scope) setHealthy(trouble *problem) {
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, s.paused.Reason, s.paused.Message+": nothing is probed")
 	case unhealthy > 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionFalse, v1alpha1.ReasonSomeUnhealthy,
-			fmt.Sprintf("the process is down on %d of %d instances", unhealthy, targets))
+			fmt.Sprintf("the process is down on %d of %d instances", unhealthy, targets)+s.unlisted())
 	case trouble != nil && targets == 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, trouble.reason, trouble.message)
-	case s.fleet.judgeTime.IsZero() && trouble == nil:
+	case (s.fleet.judgeTime.IsZero() || status.Targets == nil) && trouble == nil:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonFirstRound, "the first round of probes is under way")
 	case targets == 0:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonNoTargets,
@@ -116,11 +124,21 @@ func (s *scope) setHealthy(trouble *problem) {
 				"with Systems Manager")
 	case healthy < targets:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionUnknown, v1alpha1.ReasonSomeUnknown,
-			fmt.Sprintf("%d of %d instances are Held or Unknown; status.summary says why", targets-healthy, targets))
+			fmt.Sprintf("%d of %d instances are Held or Unknown; status.summary says why", targets-healthy, targets)+s.unlisted())
 	default:
 		s.set(v1alpha1.ConditionHealthy, metav1.ConditionTrue, v1alpha1.ReasonAllHealthy,
 			fmt.Sprintf("the process runs on all %d instances", targets))
 	}
+}
+
+// unlisted says how many instances that are not Healthy status.instances has no room for.
+func (s *scope) unlisted() string {
+	status := &s.policy.Status
+	more := int(ptr.Deref(status.Targets, 0)-ptr.Deref(status.Healthy, 0)) - len(status.Instances)
+	if more <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("; status.instances does not list %d of those that are not Healthy", more)
 }
 
 func (s *scope) setRemediationAllowed(trouble *problem) {

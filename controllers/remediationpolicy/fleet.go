@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
 	"github.com/ssm-remediator/ssm-remediator/controllers/decide"
@@ -43,8 +44,10 @@ type fleet struct {
 	// newest remembers, by instance, the newest attempt, and recalled its uid, once its outcome was taken over into the state.
 	newest   map[string]decide.Attempt
 	recalled map[string]string
-	// spell is a time in which all instances were healthy, as the status told when this fleet was first seen.
-	spell decide.Spell
+	// spells are the last times that instances were healthy before this fleet was first seen, as its predecessor knew them, and spell
+	// that of the others, as the status told it of all.
+	spells map[string]decide.Spell
+	spell  decide.Spell
 	// changes are changes of health that were not told yet.
 	changes []change
 	// inventoried is set once it is known which instances there are.
@@ -93,17 +96,33 @@ type fleets struct {
 func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current, replaced *fleet) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	key := types.NamespacedName{Namespace: policy.Namespace, Name: policy.Name}
-	before := f.byPolicy[key]
+	before := f.byPolicy[client.ObjectKeyFromObject(policy)]
 	if before != nil && before.uid == policy.UID && before.generation == policy.Generation && !before.ahead(now) {
 		before.passTime = now
 		return before, nil
 	}
-	current = &fleet{
+	return f.begin(policy, now), before
+}
+
+// renew returns a new fleet for a policy, as if the controller had been restarted, and the one before, whose rounds are void.
+func (f *fleets) renew(policy *v1alpha1.RemediationPolicy, now time.Time) (current, replaced *fleet) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	replaced = f.byPolicy[client.ObjectKeyFromObject(policy)]
+	return f.begin(policy, now), replaced
+}
+
+// begin puts a new fleet in the place of the one before. The lock must be held.
+func (f *fleets) begin(policy *v1alpha1.RemediationPolicy, now time.Time) *fleet {
+	key := client.ObjectKeyFromObject(policy)
+	current := &fleet{
 		uid: policy.UID, generation: policy.Generation, beginTime: now, passTime: now,
 		states: map[string]decide.State{}, confirmed: map[string]time.Time{},
 		newest: map[string]decide.Attempt{}, recalled: map[string]string{}, busyUntil: map[string]time.Time{}, unreached: map[string]int{},
-		spell: allHealthy(policy),
+		spell: allHealthy(policy, now),
+	}
+	if before := f.byPolicy[key]; before != nil && before.uid == policy.UID && !before.ahead(now) {
+		current.spells = before.lastHealthy()
 	}
 	status := &policy.Status
 	if status.ObservedGeneration == policy.Generation && status.LastProbeTime != nil && !status.LastProbeTime.After(now) {
@@ -114,7 +133,7 @@ func (f *fleets) of(policy *v1alpha1.RemediationPolicy, now time.Time) (current,
 		f.byPolicy = map[types.NamespacedName]*fleet{}
 	}
 	f.byPolicy[key] = current
-	return current, before
+	return current
 }
 
 func (f *fleets) remove(key types.NamespacedName) *fleet {
@@ -157,7 +176,11 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 		state, known := f.states[id]
 		if !known {
 			state = decide.Unprobed(now)
-			state.Spell = f.spell
+			if spell, told := f.spells[id]; told {
+				state.Spell = spell
+			} else {
+				state.Spell = f.spell
+			}
 		}
 		states[id] = state
 	}
@@ -170,12 +193,24 @@ func (f *fleet) setMembers(ids []string, now time.Time) {
 	maps.DeleteFunc(f.recalled, func(id, _ string) bool { return gone(id) })
 }
 
+// lastHealthy are the last times that the instances were healthy, as far as that was seen.
+func (f *fleet) lastHealthy() map[string]decide.Spell {
+	if !f.inventoried {
+		return f.spells
+	}
+	spells := make(map[string]decide.Spell, len(f.states))
+	for id, state := range f.states {
+		spells[id] = state.LastHealthy(state.Last.ReadTime)
+	}
+	return spells
+}
+
 // allHealthy is the time in which, by its status, all instances of a policy were healthy last, if they still were. It ends an
-// incident also for a controller that has just been started.
-func allHealthy(policy *v1alpha1.RemediationPolicy) decide.Spell {
-	healthy := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionHealthy)
-	if healthy == nil || healthy.Status != metav1.ConditionTrue || policy.Status.LastProbeTime == nil {
+// incident also for a controller that has just been started. One that is still to come was recorded before the clock was set back.
+func allHealthy(policy *v1alpha1.RemediationPolicy, now time.Time) decide.Spell {
+	healthy, last := meta.FindStatusCondition(policy.Status.Conditions, v1alpha1.ConditionHealthy), policy.Status.LastProbeTime
+	if healthy == nil || healthy.Status != metav1.ConditionTrue || last == nil || last.After(now) {
 		return decide.Spell{}
 	}
-	return decide.Spell{Start: healthy.LastTransitionTime.Time, End: policy.Status.LastProbeTime.Time}
+	return decide.Spell{Start: healthy.LastTransitionTime.Time, End: last.Time}
 }

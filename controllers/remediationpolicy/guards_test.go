@@ -228,9 +228,30 @@ var _ = Describe("After the kill switch", func() {
 		w.reconcile(policies, w.key())
 		Expect(policies.fleets.byPolicy[w.key()].states).To(BeEmpty())
 		Expect(w.condition(v1alpha1.ConditionReady)).To(Equal("True/Probing"), "it is not late")
+		Expect(w.condition(v1alpha1.ConditionHealthy)).To(Equal("Unknown/FirstRound"))
 		w.advance(20 * time.Second)
 		Expect(w.policy().Status.Unhealthy).To(HaveValue(BeEquivalentTo(4)))
 		Expect(w.list()).To(BeEmpty())
+	})
+
+	It("an incident that was over before it is over", func() {
+		w := newWorld(2)
+		w.apply(together, func(s *v1alpha1.RemediationPolicySpec) { s.Recovery.StableSeconds = 100 })
+		w.set(0, func(n *node) { n.up, n.helps = false, false })
+		// The fleet is never healthy as a whole.
+		w.set(1, silent)
+		w.advance(20 * time.Second)
+		Expect(w.results()).To(Equal([]v1alpha1.Result{v1alpha1.ResultIneffective}))
+		w.set(0, func(n *node) { n.up, n.helps = true, true })
+		w.advance(200 * time.Second)
+		stop := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: w.home, Name: v1alpha1.KillSwitch}}
+		Expect(cluster.Client.Create(w.ctx, stop)).To(Succeed())
+		w.advance(20 * time.Second)
+		w.set(0, down)
+		Expect(cluster.Client.Delete(w.ctx, stop)).To(Succeed())
+		w.advance(40 * time.Second)
+		Expect(w.results()).To(Equal([]v1alpha1.Result{v1alpha1.ResultIneffective, v1alpha1.ResultRecovered}))
+		Expect(w.nodes[id(0)].steps).To(Equal([]string{"one", "one"}))
 	})
 })
 

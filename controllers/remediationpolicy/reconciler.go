@@ -137,8 +137,9 @@ func (r *Reconciler) pass(ctx context.Context, s *scope) error {
 // resume makes a new beginning when a pause has ended, as after a restart: what was seen before it must not be acted upon.
 func (r *Reconciler) resume(s *scope) {
 	if s.fleet.paused && s.paused == nil {
-		r.forget(r.fleets.remove(s.key()))
-		s.fleet, _ = r.fleets.of(s.policy, s.now)
+		renewed, replaced := r.fleets.renew(s.policy, s.now)
+		r.forget(replaced)
+		s.fleet = renewed
 	}
 	s.fleet.paused = s.paused != nil
 }

@@ -21,9 +21,11 @@ import (
 )
 
 const (
-	// maxInstances and maxReasons bound the lists in status, maxMessage a message in them.
+	// maxInstances and maxReasons bound the lists in status, maxListed a message in them, in bytes: of each instance there are two, and
+	// all have to stay within 100 KB. Messages of conditions and events may be longer.
 	maxInstances = 100
 	maxReasons   = 64
+	maxListed    = 240
 	maxMessage   = 512
 	// heartbeat is how often the status of a policy is written while nothing happens.
 	heartbeat = 5 * time.Minute
@@ -159,7 +161,7 @@ func (s *scope) countHealth() {
 		reasons[state.Reason]++
 		instances = append(instances, v1alpha1.InstanceStatus{
 			InstanceID: v1alpha1.InstanceID(id), Health: state.Health, Since: metav1.NewMicroTime(state.Since),
-			Reason: state.Reason, Message: process.Printable(state.Message, maxMessage, ""),
+			Reason: state.Reason, Message: process.Printable(state.Message, maxListed, ""),
 		})
 	}
 	status.Targets = new(int32(len(s.fleet.states)))
@@ -211,7 +213,7 @@ func (s *scope) worst(instances []v1alpha1.InstanceStatus) []v1alpha1.InstanceSt
 }
 
 func blocked(wait *decide.Wait) *v1alpha1.Blocked {
-	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: process.Printable(wait.Message, maxMessage, "")}
+	b := &v1alpha1.Blocked{Reason: wait.Reason, Message: process.Printable(wait.Message, maxListed, "")}
 	if !wait.Until.IsZero() {
 		b.Until = new(metav1.NewMicroTime(wait.Until))
 	}
