@@ -4,7 +4,9 @@
 package runcommand
 
 import (
+	"context"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -228,4 +230,33 @@ func TestWhatIsNotReadIsNotPutOffForNodesThatAreOffline(t *testing.T) {
 	o, _ := tracker.Observe(sent.ID)
 	w.Expect(o.Command.Errors).To(Equal(1))
 	w.Expect(o.Invocations[id(50)].Status).NotTo(Equal(StatusFailed))
+}
+
+// hiding is a Service whose list of commands shows none for a while, as one that lags does.
+type hiding struct {
+	Service
+
+	hidden bool
+}
+
+func (h *hiding) Commands(ctx context.Context, f CommandFilter) iter.Seq2[Command, error] {
+	if h.hidden {
+		return func(func(Command, error) bool) {}
+	}
+	return h.Service.Commands(ctx, f)
+}
+
+// TestACommandThatIsNotListedIsNotStill has a list that lags between two looks at a command of which all but one have answered.
+func TestACommandThatIsNotListedIsNotStill(t *testing.T) {
+	w, sent := fleetOf100(t, ssmlocal.ConnectionLost, 2)
+	service := &hiding{Service: w.region.Service}
+	tracker := NewTracker(service, w.clock, func() {})
+	tracker.Track(Want{Command: sent, Exceptions: true, Offline: 2, Deadline: noon.Add(time.Minute)})
+	w.clock.Step(3 * time.Second)
+	w.Expect(tracker.Step(t.Context())).To(Equal(6 * time.Second))
+	service.hidden = true
+	w.clock.Step(6 * time.Second)
+	tracker.Step(t.Context())
+	w.Expect(tracker.commands[sent.ID].still).To(BeFalse())
+	w.Expect(tracker.commands[sent.ID].othersAnswered()).To(BeFalse())
 }

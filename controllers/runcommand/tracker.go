@@ -261,7 +261,7 @@ func (t *Tracker) readCommands(ctx context.Context, pending map[string]*tracked,
 			r.results(ctx, want, after)
 		}
 		after.note(r.listed[id], r.askTime)
-		t.store(id, r.askTime, pending[id].Observation, *after)
+		t.store(id, r, pending[id].Observation, *after)
 	}
 	return !r.overloaded
 }
@@ -331,14 +331,16 @@ func (c *tracked) othersAnswered() bool {
 	return c.Offline > 0 && c.still && read && !counts.Done() && counts.Targets > 0 && counts.Completed >= counts.Targets-c.Offline
 }
 
-// store keeps an observation of a time and tells whoever waits when it is news. One that was due earlier and came late, because of
-// the budget or for the sake of others, says nothing of how long the command took after that.
-func (t *Tracker) store(id string, at time.Time, before, after Observation) {
+// store keeps what a reading has found and tells whoever waits when it is news. One that was due earlier and came late, because of
+// the budget or for the sake of others, says nothing of how long the command took after that; and a list that does not show the
+// command says nothing of its counts.
+func (t *Tracker) store(id string, r *reading, before, after Observation) {
 	t.mu.Lock()
 	c, ok := t.commands[id]
 	if ok {
-		c.still = after.Command.Completed == before.Command.Completed
-		if !c.still {
+		same, at := after.Command.Completed == before.Command.Completed, r.askTime
+		c.still = same && r.listed[id]
+		if !same {
 			after.Settled = at.Sub(c.since)
 			if c.due.Before(at) {
 				after.Settled = c.due.Sub(c.since)
