@@ -33,8 +33,10 @@ const (
 	kindSend       = "SendCommand"       // the command of a recovery that acts
 	kindCheck      = "SendCommand Check" // the look before a document
 	kindVerify     = "SendCommand Verify"
+	kindCancel     = "CancelCommand"
 	kindRecord     = "record"            // the id of the command, or how far it is
 	kindTakeBack   = "take back"         // the intent of a command that AWS refused
+	kindTelling    = "condition"         // what it waits for
 	kindEnd        = "end"               // the result
 	kindLetGo      = "let go"            // the finalizer
 	kindDelete     = "delete"            // an old Remediation
@@ -135,14 +137,20 @@ func claims(body []byte) bool {
 // statusKind tells which step of an attempt a patch of its status records.
 func statusKind(body []byte) string {
 	var patch v1alpha1.Remediation
-	if json.Unmarshal(body, &patch) != nil {
+	var keys struct {
+		Status map[string]json.RawMessage `json:"status"`
+	}
+	if json.Unmarshal(body, &patch) != nil || json.Unmarshal(body, &keys) != nil {
 		return "status"
 	}
+	_, aboutCommands := keys.Status["commands"]
 	complete := meta.FindStatusCondition(patch.Status.Conditions, v1alpha1.ConditionComplete)
 	commands := patch.Status.Commands
 	switch {
 	case complete != nil && string(complete.Status) == string(corev1.ConditionTrue):
 		return kindEnd
+	case !aboutCommands:
+		return kindTelling
 	case len(commands) == 0:
 		return kindTakeBack
 	case commands[len(commands)-1].CommandID == "":

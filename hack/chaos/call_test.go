@@ -28,6 +28,8 @@ func TestKubeKind(t *testing.T) {
 		"id": {"PATCH", ours + "/namespaces/n/remediations/r/status",
 			`{"status":{"commands":[{"purpose":"Run","commandID":"c"}]}}`, kindRecord},
 		"taken back": {"PATCH", ours + "/namespaces/n/remediations/r/status", `{"status":{"commands":null}}`, kindTakeBack},
+		"what it waits for": {"PATCH", ours + "/namespaces/n/remediations/r/status",
+			`{"status":{"conditions":[{"type":"Complete","status":"False","reason":"Running"}]}}`, kindTelling},
 		"result": {"PATCH", ours + "/namespaces/n/remediations/r/status",
 			`{"status":{"conditions":[{"type":"Complete","status":"True","reason":"Recovered"}]}}`, kindEnd},
 		"finalizer":          {"PATCH", ours + "/namespaces/n/remediations/r", `{"metadata":{"finalizers":null}}`, kindLetGo},

@@ -5,9 +5,11 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
+	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal"
 	"github.com/ssm-remediator/ssm-remediator/controllers/runcommand/ssmlocal/simulated"
 )
 
@@ -58,6 +60,8 @@ func killRows() []*row {
 			rows = append(rows, added...)
 		}
 	}
+	rows = append(rows, takeBackRows()...)
+	rows = append(rows, watchRows()...)
 	return append(rows, &row{
 		point: "after " + kindIntent, fault: "SIGSTOP for an hour", replicas: 2, long: true,
 		script: strike(kindIntent, 1, func(r *run, c call) treatment {
@@ -69,6 +73,48 @@ func killRows() []*row {
 			return nil
 		},
 	})
+}
+
+// takeBackRows stop the manager where it takes back the intent of a send that AWS has throttled.
+func takeBackRows() []*row {
+	var rows []*row
+	for _, before := range []bool{true, false} {
+		name := whenOf(before) + kindTakeBack
+		rows = append(rows,
+			&row{point: name, fault: sigkill, bounded: before, prepare: throttleSends, script: strike(kindTakeBack, kills, killing(before))},
+			&row{point: name, fault: sigstop, replicas: 2, prepare: throttleSends, script: strike(kindTakeBack, freezes, freezing(before))})
+	}
+	return rows
+}
+
+// throttleSends refuses half of the sends of recoveries.
+func throttleSends(r *run) {
+	r.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
+		if c.Operation != "SendCommand" || strings.HasPrefix(c.Comment, "probe/") || r.heads(0.5) {
+			return ssmlocal.Fault{}
+		}
+		return ssmlocal.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}
+	})
+}
+
+// watchRows stop the manager while its probes stay on the nodes.
+func watchRows() []*row {
+	var rows []*row
+	for _, point := range []string{kindProbe, kindCounts, kindNodes, kindIntent, kindSend, kindEnd} {
+		for _, before := range []bool{true, false} {
+			name := "watch: " + whenOf(before) + point
+			rows = append(rows,
+				&row{point: name, fault: sigkill, bounded: point == kindProbe && !before, policy: watched,
+					script: strike(point, kills, killing(before))},
+				&row{point: name, fault: sigstop, replicas: 2, policy: watched, script: strike(point, freezes, freezing(before))})
+		}
+	}
+	return rows
+}
+
+// watched has probes stay on the nodes for a minute.
+func watched(s *v1alpha1.RemediationPolicySpec) {
+	s.Probe.Mode, s.Probe.WatchSeconds = v1alpha1.ProbeWatch, 60
 }
 
 // whenOf is a word for whether a fault strikes before the server sees the call or after it was carried out.

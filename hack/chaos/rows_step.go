@@ -38,17 +38,35 @@ func stepRows() []*row {
 			for _, before := range []bool{true, false} {
 				add(row{point: whenOf(before) + point, fault: sigkill, bounded: point == kindSend && !before,
 					script: strike(point, kills, killing(before))})
+				add(row{point: whenOf(before) + point, fault: sigstop, replicas: 2,
+					script: strike(point, freezes, freezing(before))})
 			}
-		}
-		for _, before := range []bool{true, false} {
-			add(row{point: whenOf(before) + kindSend, fault: sigstop, replicas: 2,
-				script: strike(kindSend, freezes, freezing(before))})
 		}
 		add(row{point: kindSend, fault: "connection lost, nothing done",
 			script: sometimes(0.5, []string{kindSend}, always(treatment{lose: loseCall}))})
 		add(row{point: kindSend, fault: "error 500, carried out",
 			script: sometimes(0.5, []string{kindSend}, always(treatment{answer: broken, carriedOut: true}))})
 		add(row{point: "agents", fault: "take commands and never answer", meddle: mute})
+	}
+	return append(rows, cancelRows()...)
+}
+
+// cancelRows are about documents that do not end in their time, and are cancelled.
+func cancelRows() []*row {
+	var rows []*row
+	for _, before := range []bool{true, false} {
+		row := row{
+			point: "document: " + whenOf(before) + kindCancel, fault: sigkill, bounded: !before, prepare: addHangingDocument,
+			policy: func(s *v1alpha1.RemediationPolicySpec) {
+				s.Recovery.Steps = []v1alpha1.RecoveryStep{{
+					Document: &v1alpha1.DocumentStep{Name: document}, TimeoutSeconds: new(int32(15)), VerifySeconds: new(int32(20)),
+				}}
+			},
+			script: strike(kindCancel, kills, killing(before)),
+		}
+		frozen := row
+		frozen.fault, frozen.bounded, frozen.replicas, frozen.script = sigstop, false, 2, strike(kindCancel, freezes, freezing(before))
+		rows = append(rows, &row, &frozen)
 	}
 	return rows
 }
@@ -63,6 +81,16 @@ func addDocument(r *run) {
 	if err != nil {
 		// It is the same document each time.
 		panic(err)
+	}
+}
+
+// addHangingDocument has the document help, and then never end by itself.
+func addHangingDocument(r *run) {
+	addDocument(r)
+	for _, node := range r.nodes {
+		node.OnStep(func(simulated.Effect) simulated.Step {
+			return simulated.Step{Takes: time.Hour, HelpsAfter: 5 * time.Second, Helps: true}
+		})
 	}
 }
 
