@@ -25,7 +25,8 @@ const (
 	ReasonProbing = "Probing"
 	// ReasonFirstRound is the reason of Ready=Unknown and Reconciling=True until the first whole round.
 	ReasonFirstRound = "FirstRound"
-	// ReasonProbesLate is the reason of Ready=False when no round was judged for three periods.
+	// ReasonProbesLate is the reason of Ready=False when no round was judged for three periods, or rounds come more than
+	// three periods apart.
 	ReasonProbesLate = "ProbesLate"
 	// ReasonSuspended is the reason of Ready, Healthy and RemediationAllowed while spec.suspend is true.
 	ReasonSuspended = "Suspended"

@@ -104,8 +104,10 @@ type Targets struct {
 	// +optional
 	Tags []Tag `json:"tags,omitempty"`
 
-	// exclude takes instances out again. Nothing is ever run on an excluded
-	// instance, not even a probe.
+	// exclude takes instances out again. Nothing is run on an excluded instance,
+	// not even a probe. Its tags are looked up at the beginning of each round of
+	// probes: what was begun before a node got them still goes on, a recovery that
+	// was due for up to three minutes, and a watch until it ends.
 	// +optional
 	Exclude *Exclude `json:"exclude,omitempty"`
 }

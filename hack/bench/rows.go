@@ -69,7 +69,7 @@ func policyRows() []*row {
 	of := func(policies, factor, kills int, bounded bool) *row {
 		return &row{name: fmt.Sprintf("%s policies of 10", figure(float64(policies))), bounded: bounded, factor: factor,
 			policies: policies, nodes: 10, phases: []phase{
-				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 0), frugal}}
+				settle, steady(rounds, sharedCalls(policies)), incidents(kills, 0), frugal, compare(1)}}
 	}
 	one, thousand := of(1, 20, 2, false), of(1_000, 5, 100, false)
 	one.name = "1 policy of 10"
