@@ -5,7 +5,10 @@ package process
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -151,8 +154,12 @@ func TestWatchThatIsKilled(t *testing.T) {
 }
 
 func TestWatchEndsOnSignals(t *testing.T) {
-	for _, signal := range []string{"TERM", "HUP", "INT"} {
-		t.Run(signal, func(t *testing.T) {
+	// A shell cannot trap a signal that is ignored where it was started, as SIGHUP is below nohup. One that this process listens to is not.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+	for _, name := range []string{"TERM", "HUP", "INT"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			underEachShell(t, func(n *node) {
 				cmd, _ := n.command(n.watchScript(byCommand("true"), aMinute))
@@ -160,7 +167,7 @@ func TestWatchEndsOnSignals(t *testing.T) {
 				cmd.Stdout = stdout
 				n.Expect(cmd.Start()).To(Succeed())
 				n.eventually(func() bool { return len(n.entries(placeFolder)) > 0 }, "the watch")
-				n.sh("kill -" + signal + " $(cut -d' ' -f2 " + placeFolder + "/1)")
+				n.sh("kill -" + name + " $(cut -d' ' -f2 " + placeFolder + "/1)")
 				n.Expect(cmd.Wait()).To(MatchError("exit status 1"))
 				n.Expect(stdout.String()).To(BeEmpty(), "nobody knows")
 				n.leavesNothing()
