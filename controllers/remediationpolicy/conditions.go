@@ -64,8 +64,8 @@ func (s *scope) setReady(trouble *problem) {
 			message = fmt.Sprintf("probing %d instances every %d seconds", *targets, s.policy.Spec.Probe.PeriodSeconds)
 		}
 		if times := s.stretched(); times > 1 {
-			message += fmt.Sprintf("; the rounds begin more than %d times as far apart as that, because the calls of AWS do not suffice "+
-				"(--aws-calls-per-second)", times)
+			message += fmt.Sprintf("; the rounds begin more than %d times as far apart as that: nodes are waited for for longer, or the "+
+				"calls of AWS do not suffice (--aws-calls-per-second)", times)
 		}
 		if s.watching() && s.now.Before(s.fleet.intervalsUntil) {
 			message += fmt.Sprintf("; until %s without watching them, because Run Command sends a watch to the next nodes only when it has "+
