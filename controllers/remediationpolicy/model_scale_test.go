@@ -128,7 +128,7 @@ func (s *simulation) settledAt(never int) bool {
 	return exhausted == never && deref(policy.Status.Unhealthy) == never && len(s.oracle.running) == 0
 }
 
-// heapInUse is what is held in memory, in bytes, without what the local endpoint does: it remembers every command with its script,
+// heapInUse is what is held in memory, in bytes, without what the local endpoint holds: it remembers every command with its script,
 // which is Systems Manager's to bear.
 func heapInUse() uint64 {
 	// The profile is that of the collection before the last one.

@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/ssm-remediator/ssm-remediator/api/v1alpha1"
@@ -19,13 +18,21 @@ var points = []string{
 	kindDelete, kindEvent, kindProbe, kindCounts, kindNodes, kindResult, kindInventory,
 }
 
-// The rows of the crash matrix that CI takes.
+// The rows of the crash matrix that CI takes, by their points.
 var (
 	boundedKills = map[string]bool{
 		"before " + kindSend: true, "after " + kindSend: true, "after " + kindIntent: true, "after " + kindCreate: true,
-		"before " + kindEnd: true,
+		"before " + kindEnd: true, "before " + kindTakeBack: true, watching + "after " + kindProbe: true,
+		documents + "after " + kindSend: true, documents + "after " + kindCancel: true, reboot + "after " + kindSend: true,
 	}
 	boundedFreezes = map[string]bool{"after " + kindIntent: true, "before " + kindSend: true}
+)
+
+// What else is special about the policies of a row, before the names of its points.
+const (
+	watching  = "watch: "
+	documents = "document: "
+	reboot    = "reboot: "
 )
 
 // Strikes: how often a manager is stopped in a run.
@@ -44,24 +51,18 @@ const (
 func killRows() []*row {
 	var rows []*row
 	for _, point := range points {
-		for _, before := range []bool{true, false} {
-			name := whenOf(before) + point
-			added := []*row{
-				{point: name, fault: sigkill, bounded: boundedKills[name], script: strike(point, kills, killing(before))},
-				{point: name, fault: sigstop, replicas: 2, bounded: boundedFreezes[name],
-					script: strike(point, freezes, freezing(before))},
-			}
-			if point == kindDelete {
-				for _, r := range added {
-					// Old attempts have to come to be surplus within the run.
-					r.window, r.policy, r.prepare, r.tail = 2*time.Minute, keepOne, alwaysHelp, 4*time.Minute
-				}
-			}
-			rows = append(rows, added...)
+		var like row
+		if point == kindDelete {
+			// Old attempts have to come to be surplus within the run.
+			like = row{window: 2 * time.Minute, policy: keepOne, prepare: alwaysHelp, tail: 4 * time.Minute}
 		}
+		rows = append(rows, crashes("", point, like)...)
 	}
-	rows = append(rows, takeBackRows()...)
-	rows = append(rows, watchRows()...)
+	// The intent of a send is taken back when AWS has throttled it.
+	rows = append(rows, crashes("", kindTakeBack, row{prepare: throttleSends})...)
+	for _, point := range []string{kindProbe, kindCounts, kindNodes, kindIntent, kindSend, kindEnd} {
+		rows = append(rows, crashes(watching, point, row{policy: watched})...)
+	}
 	return append(rows, &row{
 		point: "after " + kindIntent, fault: "SIGSTOP for an hour", replicas: 2, long: true,
 		script: strike(kindIntent, 1, func(r *run, c call) treatment {
@@ -75,14 +76,16 @@ func killRows() []*row {
 	})
 }
 
-// takeBackRows stop the manager where it takes back the intent of a send that AWS has throttled.
-func takeBackRows() []*row {
+// crashes are the rows that are like one, and stop the manager at calls of a kind, before and after them: for good, and for a while.
+func crashes(prefix, kind string, like row) []*row {
 	var rows []*row
 	for _, before := range []bool{true, false} {
-		name := whenOf(before) + kindTakeBack
-		rows = append(rows,
-			&row{point: name, fault: sigkill, bounded: before, prepare: throttleSends, script: strike(kindTakeBack, kills, killing(before))},
-			&row{point: name, fault: sigstop, replicas: 2, prepare: throttleSends, script: strike(kindTakeBack, freezes, freezing(before))})
+		killed, frozen := like, like
+		killed.point, killed.fault, killed.script = prefix+whenOf(before)+kind, sigkill, strike(kind, kills, killing(before))
+		killed.bounded = boundedKills[killed.point]
+		frozen.point, frozen.fault, frozen.script = killed.point, sigstop, strike(kind, freezes, freezing(before))
+		frozen.bounded, frozen.replicas = boundedFreezes[frozen.point], 2
+		rows = append(rows, &killed, &frozen)
 	}
 	return rows
 }
@@ -90,26 +93,11 @@ func takeBackRows() []*row {
 // throttleSends refuses half of the sends of recoveries.
 func throttleSends(r *run) {
 	r.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
-		if c.Operation != "SendCommand" || strings.HasPrefix(c.Comment, "probe/") || r.heads(0.5) {
+		if !ofRecovery(c) || r.heads(0.5) {
 			return ssmlocal.Fault{}
 		}
 		return ssmlocal.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}
 	})
-}
-
-// watchRows stop the manager while its probes stay on the nodes.
-func watchRows() []*row {
-	var rows []*row
-	for _, point := range []string{kindProbe, kindCounts, kindNodes, kindIntent, kindSend, kindEnd} {
-		for _, before := range []bool{true, false} {
-			name := "watch: " + whenOf(before) + point
-			rows = append(rows,
-				&row{point: name, fault: sigkill, bounded: point == kindProbe && !before, policy: watched,
-					script: strike(point, kills, killing(before))},
-				&row{point: name, fault: sigstop, replicas: 2, policy: watched, script: strike(point, freezes, freezing(before))})
-		}
-	}
-	return rows
 }
 
 // watched has probes stay on the nodes for a minute.

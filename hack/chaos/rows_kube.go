@@ -17,11 +17,11 @@ import (
 
 // kubeWrites are the kinds of calls that write to the API server, without Events.
 var kubeWrites = []string{
-	kindClaim, kindCreate, kindIntent, kindRecord, kindTakeBack, kindEnd, kindLetGo, kindSummary, kindDelete,
+	kindClaim, kindCreate, kindIntent, kindRecord, kindTakeBack, kindTelling, kindEnd, kindLetGo, kindSummary, kindDelete,
 }
 
 // patches are those that carry a resource version, and can be refused as conflicts.
-var patches = []string{kindClaim, kindIntent, kindRecord, kindTakeBack, kindEnd, kindLetGo, kindSummary}
+var patches = []string{kindClaim, kindIntent, kindRecord, kindTakeBack, kindTelling, kindEnd, kindLetGo, kindSummary}
 
 // kubeCalls are all kinds of calls to the API server.
 var kubeCalls = slices.Concat(kubeWrites, []string{kindEvent, kindLivePolicy, kindLiveList})

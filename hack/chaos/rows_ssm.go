@@ -67,12 +67,17 @@ func lagging(r *run) {
 // undeliverable lets some commands of recoveries end as Undeliverable that do run.
 func undeliverable(r *run) {
 	r.server.SetFaults(func(c ssmlocal.Call) ssmlocal.Fault {
-		if c.Operation != kindSend || strings.HasPrefix(c.Comment, "probe/") || r.heads(0.5) {
+		if !ofRecovery(c) || r.heads(0.5) {
 			return ssmlocal.Fault{}
 		}
 		r.hit()
 		return ssmlocal.Fault{UndeliverableRan: true}
 	})
+}
+
+// ofRecovery reports whether a call sends a command of a recovery.
+func ofRecovery(c ssmlocal.Call) bool {
+	return c.Operation == kindSend && !strings.HasPrefix(c.Comment, "probe/")
 }
 
 // skewed lets the clocks of Systems Manager and its nodes differ from that of the managers.

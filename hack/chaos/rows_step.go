@@ -23,24 +23,19 @@ func stepRows() []*row {
 		prepare func(*run)
 		sends   []string
 	}{
-		{"document: ", v1alpha1.RecoveryStep{Document: &v1alpha1.DocumentStep{Name: document}, VerifySeconds: new(int32(20))},
+		{documents, v1alpha1.RecoveryStep{Document: &v1alpha1.DocumentStep{Name: document}, VerifySeconds: new(int32(20))},
 			addDocument, []string{kindCheck, kindSend, kindVerify}},
-		{"reboot: ", v1alpha1.RecoveryStep{Reboot: &v1alpha1.RebootStep{}, VerifySeconds: new(int32(120))},
+		{reboot, v1alpha1.RecoveryStep{Reboot: &v1alpha1.RebootStep{}, VerifySeconds: new(int32(120))},
 			setBoot, []string{kindSend, kindVerify}},
 	} {
 		of.sends = append(of.sends, kindIntent, kindRecord)
-		policy := func(s *v1alpha1.RemediationPolicySpec) { s.Recovery.Steps = []v1alpha1.RecoveryStep{of.step} }
+		like := row{policy: only(of.step), prepare: of.prepare}
 		add := func(r row) {
-			r.point, r.policy, r.prepare = of.name+r.point, policy, of.prepare
+			r.point, r.policy, r.prepare = of.name+r.point, like.policy, like.prepare
 			rows = append(rows, &r)
 		}
 		for _, point := range of.sends {
-			for _, before := range []bool{true, false} {
-				add(row{point: whenOf(before) + point, fault: sigkill, bounded: point == kindSend && !before,
-					script: strike(point, kills, killing(before))})
-				add(row{point: whenOf(before) + point, fault: sigstop, replicas: 2,
-					script: strike(point, freezes, freezing(before))})
-			}
+			rows = append(rows, crashes(of.name, point, like)...)
 		}
 		add(row{point: kindSend, fault: "connection lost, nothing done",
 			script: sometimes(0.5, []string{kindSend}, always(treatment{lose: loseCall}))})
@@ -48,27 +43,15 @@ func stepRows() []*row {
 			script: sometimes(0.5, []string{kindSend}, always(treatment{answer: broken, carriedOut: true}))})
 		add(row{point: "agents", fault: "take commands and never answer", meddle: mute})
 	}
-	return append(rows, cancelRows()...)
+	// A document that does not end in its time is cancelled.
+	return append(rows, crashes(documents, kindCancel, row{prepare: addHangingDocument, policy: only(v1alpha1.RecoveryStep{
+		Document: &v1alpha1.DocumentStep{Name: document}, TimeoutSeconds: new(int32(15)), VerifySeconds: new(int32(20)),
+	})})...)
 }
 
-// cancelRows are about documents that do not end in their time, and are cancelled.
-func cancelRows() []*row {
-	var rows []*row
-	for _, before := range []bool{true, false} {
-		row := row{
-			point: "document: " + whenOf(before) + kindCancel, fault: sigkill, bounded: !before, prepare: addHangingDocument,
-			policy: func(s *v1alpha1.RemediationPolicySpec) {
-				s.Recovery.Steps = []v1alpha1.RecoveryStep{{
-					Document: &v1alpha1.DocumentStep{Name: document}, TimeoutSeconds: new(int32(15)), VerifySeconds: new(int32(20)),
-				}}
-			},
-			script: strike(kindCancel, kills, killing(before)),
-		}
-		frozen := row
-		frozen.fault, frozen.bounded, frozen.replicas, frozen.script = sigstop, false, 2, strike(kindCancel, freezes, freezing(before))
-		rows = append(rows, &row, &frozen)
-	}
-	return rows
+// only makes a step the only one of the ladder.
+func only(step v1alpha1.RecoveryStep) func(*v1alpha1.RemediationPolicySpec) {
+	return func(s *v1alpha1.RemediationPolicySpec) { s.Recovery.Steps = []v1alpha1.RecoveryStep{step} }
 }
 
 // document is the name of a document that somebody has written.
@@ -88,9 +71,7 @@ func addDocument(r *run) {
 func addHangingDocument(r *run) {
 	addDocument(r)
 	for _, node := range r.nodes {
-		node.OnStep(func(simulated.Effect) simulated.Step {
-			return simulated.Step{Takes: time.Hour, HelpsAfter: 5 * time.Second, Helps: true}
-		})
+		node.SetStep(simulated.Step{Takes: time.Hour, HelpsAfter: 5 * time.Second, Helps: true})
 	}
 }
 
